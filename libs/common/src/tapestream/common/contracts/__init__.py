@@ -1,0 +1,1 @@
+"""What services say to each other: subjects, streams and messages."""

@@ -1,0 +1,1 @@
+"""Serving HTTP and WebSocket."""

@@ -1,0 +1,79 @@
+"""A uvicorn WebSocket protocol whose frames can be built once and written to many clients.
+
+Starlette's ``send_text`` frames a message anew for each client; with fifty clients and a thousand
+ticks a second that is most of a core. Here a handler frames a payload once with
+:func:`text_frame` and hands the same bytes to every client's :meth:`RawWebSocket.write`.
+
+Serve with ``uvicorn.Config(..., ws=RawWebSocketProtocol, ws_per_message_deflate=False)``, then in a
+handler: ``raw = raw_websocket(websocket)``, after ``accept()``. Receiving, pings and closing stay
+with the ordinary ASGI interface.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Protocol
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+EXTENSION = "tapestream.raw_websocket"
+_TEXT, _BINARY = 0x81, 0x82
+
+
+class RawWebSocket(Protocol):
+    """What a handler may do with the wire."""
+
+    def write(self, frames: bytes) -> None:
+        """Send ready-made frames. Does nothing when the connection is closing."""
+        ...
+
+    def buffered_bytes(self) -> int:
+        """Bytes that the client has not taken yet."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection at once, unsent bytes included."""
+        ...
+
+
+class RawWebSocketProtocol(WebSocketsSansIOProtocol):
+    """Uvicorn's own protocol plus a way to the wire, offered under :data:`EXTENSION` in the scope."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):  # the handshake may have been refused already
+            self.scope["extensions"][EXTENSION] = self
+
+    def write(self, frames: bytes) -> None:
+        if not (self.close_sent or self.disconnected or self.transport.is_closing()):
+            self.transport.write(frames)
+
+    def buffered_bytes(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+
+def raw_websocket(websocket: Any) -> RawWebSocket:
+    """The wire of a Starlette WebSocket that is served by :class:`RawWebSocketProtocol`."""
+    return websocket.scope["extensions"][EXTENSION]
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A whole unmasked text frame (RFC 6455 section 5.2) around a UTF-8 payload."""
+    return _header(_TEXT, len(payload)) + payload
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """A whole unmasked binary frame around a payload."""
+    return _header(_BINARY, len(payload)) + payload
+
+
+def _header(first: int, length: int) -> bytes:
+    if length < 126:
+        return struct.pack("!BB", first, length)
+    if length < 65_536:
+        return struct.pack("!BBH", first, 126, length)
+    return struct.pack("!BBQ", first, 127, length)
