@@ -78,7 +78,5 @@ def stream_plans(subjects: Subjects) -> tuple[StreamPlan, ...]:
             share=0.15,
             max_age_s=7 * DAY_S,
         ),
-        StreamPlan(
-            DLQ, (subjects.all_dead_letters(),), share=0.05, max_age_s=30 * DAY_S, persist=None
-        ),
+        StreamPlan(DLQ, (subjects.all_dead_letters(),), share=0.05, max_age_s=30 * DAY_S, persist=None),
     )

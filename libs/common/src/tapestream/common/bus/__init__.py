@@ -1,0 +1,1 @@
+"""NATS JetStream: connecting, provisioning, publishing and the three ways of reading."""

@@ -1,0 +1,102 @@
+"""One connection to NATS per process, kept alive for as long as the process lives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import nats
+import structlog
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from tapestream.common.contracts.subjects import Subjects
+
+log = structlog.get_logger(__name__)
+
+Listener = Callable[[], Awaitable[None]]
+PENDING_BYTES = 64 << 20
+"""What the client may hold while the server is away; publishers bound themselves far below."""
+
+
+class Bus:
+    """A connected NATS client, its JetStream context and the subjects of this system."""
+
+    def __init__(self, subjects: Subjects) -> None:
+        self.subjects = subjects
+        self.nc = Client()
+        self.js: JetStreamContext = self.nc.jetstream(timeout=5)
+        self.connected = asyncio.Event()
+        self._on_reconnect: list[Listener] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def connect(cls, url: str, name: str, subjects: Subjects) -> Bus:
+        """Connect, waiting for as long as the server is not there yet."""
+        bus = cls(subjects)
+        warned = False
+        while True:
+            try:
+                await bus._open(url, name)
+            except (OSError, nats.errors.Error, TimeoutError) as error:
+                if not warned:
+                    log.warning("nats_unreachable", url=url, error=str(error))
+                    warned = True
+                await asyncio.sleep(0.2)
+            else:
+                bus.connected.set()
+                return bus
+
+    async def _open(self, url: str, name: str) -> None:
+        self.nc = Client()
+        await self.nc.connect(
+            url,
+            name=name,
+            connect_timeout=2,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.1,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            pending_size=PENDING_BYTES,
+            error_cb=self._error,
+            disconnected_cb=self._disconnected,
+            reconnected_cb=self._reconnected,
+        )
+        self.js = self.nc.jetstream(timeout=5)
+
+    def on_reconnect(self, listener: Listener) -> None:
+        """Call ``listener`` in a task of its own each time the connection has come back."""
+        self._on_reconnect.append(listener)
+
+    async def close(self) -> None:
+        """Flush what is written and close."""
+        for task in self._tasks:
+            task.cancel()
+        if not self.nc.is_closed:
+            with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
+                await asyncio.wait_for(self.nc.flush(2), 2)
+            await self.nc.close()
+
+    async def _error(self, error: Exception) -> None:
+        log.debug("nats_client_error", error=repr(error))
+
+    async def _disconnected(self) -> None:
+        if self.connected.is_set():
+            log.warning("nats_disconnected")
+        self.connected.clear()
+
+    async def _reconnected(self) -> None:
+        log.info("nats_reconnected")
+        self.connected.set()
+        for listener in self._on_reconnect:
+            task = asyncio.create_task(self._notify(listener))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _notify(self, listener: Listener) -> None:
+        try:
+            await listener()
+        except Exception:
+            log.exception("nats_reconnect_listener_failed")

@@ -1,0 +1,50 @@
+"""What a stream already holds: the ordinal of the last message of each subject."""
+
+from __future__ import annotations
+
+import nats.errors
+from nats.js import api
+
+from tapestream.common.bus.connection import Bus
+from tapestream.common.bus.headers import ORDINAL
+
+
+async def last_ordinals(bus: Bus, stream: str, filters: list[str]) -> dict[str, int]:
+    """Subject → ordinal of its last stored message, for all subjects that match the filters.
+
+    Raises nats errors and TimeoutError while the server is away.
+    """
+    name = bus.subjects.stream(stream)
+    info = await bus.js.add_consumer(
+        name,
+        api.ConsumerConfig(
+            deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
+            ack_policy=api.AckPolicy.NONE,
+            filter_subjects=filters,
+            headers_only=True,
+            mem_storage=True,
+            inactive_threshold=30,
+        ),
+    )
+    subscription = await bus.js.pull_subscribe_bind(info.name, stream=name)
+    ordinals: dict[str, int] = {}
+    expected = info.num_pending or 0
+    try:
+        seen = 0
+        while seen < expected:
+            try:
+                messages = await subscription.fetch(min(500, expected - seen), timeout=2)
+            except nats.errors.TimeoutError:
+                break  # subjects may have moved on meanwhile: each is still seen once at most
+            for message in messages:
+                seen += 1
+                text = (message.headers or {}).get(ORDINAL)
+                if text is not None:
+                    ordinals[message.subject] = int(text)
+    finally:
+        await subscription.unsubscribe()
+        try:
+            await bus.js.delete_consumer(name, info.name)
+        except nats.errors.Error:
+            pass  # it goes by itself after half a minute
+    return ordinals

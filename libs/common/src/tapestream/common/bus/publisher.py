@@ -1,0 +1,236 @@
+"""Publishing to a data stream: a bounded window, and resuming after a fault.
+
+Waiting for each acknowledgement costs ten times the throughput, so up to ``window`` messages are
+under way at once. The data streams answer before the disk has a message, so a crashed server may
+forget its last milliseconds *after* having acknowledged them. Blind retries inside the window would
+reorder. Therefore on a failed acknowledgement, a reconnect and at the start the publisher stops,
+asks the stream for the last ordinal of each subject, and resends from its own log what came after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+
+from tapestream.common.bus.connection import Bus
+from tapestream.common.bus.headers import MSG_ID, ORDINAL, PRODUCER
+from tapestream.common.bus.ordinals import last_ordinals
+from tapestream.common.telemetry.metrics import PublisherMetrics
+
+log = structlog.get_logger(__name__)
+
+ACK_TIMEOUT_S = 5.0
+REMEMBER_S = 5.0
+"""How long acknowledged messages are kept for resending: the server flushes within 8 ms."""
+
+
+class _ApiError(msgspec.Struct):
+    description: str = ""
+
+
+class _PubAck(msgspec.Struct):
+    seq: int = 0
+    duplicate: bool = False
+    error: _ApiError | None = None
+
+
+_decode_ack = msgspec.json.Decoder(_PubAck).decode
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One message on its way."""
+
+    subject: str
+    ordinal: int
+    payload: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    sent_at: float = 0.0
+    acked_at: float = 0.0
+
+
+class ResumingPublisher:
+    """Writes to the subjects of one stream that nobody else writes to.
+
+    Per subject, ordinals must grow. ``put`` never blocks; a caller that outruns the server watches
+    :attr:`backlog_bytes` and stops reading its source.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        stream: str,
+        filters: list[str],
+        producer: str,
+        window: int = 256,
+        on_orphan: Callable[[Outgoing], None] | None = None,
+    ) -> None:
+        self._bus, self._stream, self._filters, self._producer = bus, stream, filters, producer
+        self._window = window
+        self._on_orphan = on_orphan
+        self._waiting: deque[Outgoing] = deque()
+        self._log: deque[Outgoing] = deque()  # sent, in order: unacknowledged and recently acknowledged
+        self._in_flight: dict[int, Outgoing] = {}
+        self._refused: list[Outgoing] = []
+        self._serial = 0
+        self._stored: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self._broken = True  # nothing is known about the stream yet
+        self._inbox = ""
+        self.backlog_bytes = 0
+        self.ready = asyncio.Event()
+        self.metrics = PublisherMetrics(stream)
+
+    # --- the caller's side
+
+    def put(self, subject: str, ordinal: int, payload: bytes, headers: dict[str, str] | None = None) -> None:
+        """Queue a message; what the stream already holds (by its ordinal) is skipped."""
+        if ordinal <= self._stored.get(subject, ordinal - 1):
+            self.metrics.skipped.inc()
+            return
+        self._waiting.append(Outgoing(subject, ordinal, payload, headers or {}))
+        self.backlog_bytes += len(payload)
+        self._wake.set()
+
+    def stored_ordinal(self, subject: str) -> int | None:
+        """Ordinal of the last message that the stream held when it was last asked."""
+        return self._stored.get(subject)
+
+    async def drained(self) -> None:
+        """Return when everything put so far is acknowledged."""
+        while self._waiting or self._in_flight or self._broken:
+            await asyncio.sleep(0.005)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self._inbox = self._bus.nc.new_inbox()
+        await self._bus.nc.subscribe(f"{self._inbox}.*", cb=self._on_ack, pending_msgs_limit=-1)
+        self._bus.on_reconnect(self._on_reconnect)
+        while True:
+            if self._broken:
+                await self._resume()
+            self._wake.clear()
+            try:
+                await self._send_waiting()
+            except (nats.errors.Error, OSError) as error:
+                log.warning("publish_failed", error=repr(error))
+                self._broken = True
+                await asyncio.sleep(0.05)
+                continue
+            if self._broken:
+                continue
+            timeout = 0.25 if self._in_flight else 1.0
+            try:
+                await asyncio.wait_for(self._wake.wait(), timeout)
+            except TimeoutError:
+                self._check_overdue()
+            self._forget_old()
+
+    # --- sending
+
+    async def _send_waiting(self) -> None:
+        publish = self._bus.nc.publish
+        while self._waiting and len(self._in_flight) < self._window and not self._broken:
+            out = self._waiting.popleft()
+            self._serial += 1
+            serial = self._serial
+            out.sent_at = time.monotonic()
+            out.headers[ORDINAL] = str(out.ordinal)
+            out.headers[MSG_ID] = f"{out.subject}:{out.ordinal}"
+            out.headers[PRODUCER] = self._producer
+            self._in_flight[serial] = out
+            self._log.append(out)
+            await publish(out.subject, out.payload, reply=f"{self._inbox}.{serial}", headers=out.headers)
+            self.metrics.published.inc()
+            self.metrics.bytes.inc(len(out.payload))
+
+    async def _on_ack(self, message: Msg) -> None:
+        out = self._in_flight.pop(int(message.subject.rpartition(".")[2]), None)
+        if out is None:
+            return  # answered after we had already started over
+        try:
+            ack = _decode_ack(message.data) if message.data else _PubAck(error=_ApiError("no stream answers"))
+        except msgspec.DecodeError as error:
+            ack = _PubAck(error=_ApiError(str(error)))
+        if ack.error is not None:
+            log.warning("publish_refused", subject=out.subject, error=ack.error.description)
+            self.metrics.refused.inc()
+            self._refused.append(out)
+            self._broken = True
+        else:
+            out.acked_at = time.monotonic()
+            self.backlog_bytes -= len(out.payload)
+            self._stored[out.subject] = max(out.ordinal, self._stored.get(out.subject, out.ordinal))
+            self.metrics.acknowledged.inc()
+            self.metrics.ack_seconds.observe(out.acked_at - out.sent_at)
+            if ack.duplicate:
+                self.metrics.duplicates.inc()
+        self._wake.set()
+
+    def _check_overdue(self) -> None:
+        oldest = next(iter(self._in_flight.values()), None)
+        if oldest is not None and time.monotonic() - oldest.sent_at > ACK_TIMEOUT_S:
+            log.warning("publish_ack_overdue", subject=oldest.subject)
+            self._broken = True
+
+    def _forget_old(self) -> None:
+        horizon = time.monotonic() - REMEMBER_S
+        while self._log and 0 < self._log[0].acked_at < horizon:
+            self._log.popleft()
+
+    # --- starting over
+
+    async def _on_reconnect(self) -> None:
+        self._broken = True
+        self._wake.set()
+
+    async def _resume(self) -> None:
+        """Bring the waiting queue back to just behind what the stream holds."""
+        self.ready.clear()
+        while True:
+            await self._bus.connected.wait()
+            await self._settle()
+            self._broken = False  # a reconnect while we ask sets it again
+            try:
+                stored = await last_ordinals(self._bus, self._stream, self._filters)
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                log.debug("resume_retry", error=repr(error))
+                await asyncio.sleep(0.1)
+                continue
+            if not self._broken:
+                break
+        resend = [out for out in self._log if out.ordinal > stored.get(out.subject, -1)]
+        orphans = [out for out in self._refused if out.ordinal <= stored.get(out.subject, -1)]
+        lost_acks = sum(1 for out in resend if out.acked_at)
+        self._stored = stored
+        self._log.clear()
+        self._in_flight.clear()
+        self._refused.clear()
+        for out in resend:
+            out.acked_at = 0.0
+        self._waiting.extendleft(reversed(resend))
+        self.backlog_bytes = sum(len(out.payload) for out in self._waiting)
+        if resend:
+            log.info(
+                "publisher_resumed", stream=self._stream, resent=len(resend), forgotten_by_server=lost_acks
+            )
+            self.metrics.resent.inc(len(resend))
+        for out in orphans:  # refused, while something behind it was stored
+            if self._on_orphan is not None:
+                self._on_orphan(out)
+        self.ready.set()
+
+    async def _settle(self) -> None:
+        """Give acknowledgements that are already on their way a moment to arrive."""
+        deadline = time.monotonic() + 0.25
+        while self._in_flight and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)

@@ -1,0 +1,1 @@
+"""Logs, figures, health and traces."""
