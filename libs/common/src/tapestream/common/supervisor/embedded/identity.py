@@ -43,8 +43,11 @@ def give(folder: Path, identity: Identity) -> None:
     """Let the other user, if there is one, own the folder and reach it."""
     if identity.how != "set":
         return
-    # Its parents up to the data folder are ours alone otherwise: let it pass, but not look.
-    folder.parent.chmod(folder.parent.stat().st_mode | 0o011)
+    # The server's folder and the data folder are ours alone otherwise: let it pass, but not look.
+    for parent in (folder.parent, folder.parent.parent):
+        state = parent.stat()
+        if state.st_uid == os.geteuid() and not state.st_mode & 0o001:
+            parent.chmod(state.st_mode | 0o011)
     for base, _, files in os.walk(folder):
         os.chown(base, identity.uid, identity.gid)
         for name in files:
