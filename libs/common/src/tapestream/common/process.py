@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import signal
@@ -82,10 +83,12 @@ class ProcessContext:
         finally:
             stop.cancel()
 
-    async def cancel_tasks(self) -> None:
-        for task in self._tasks:
+    async def cancel_tasks(self, name: str | None = None) -> None:
+        """End the spawned tasks, or those with this name."""
+        tasks = [task for task in self._tasks if name is None or task.get_name() == name]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _heartbeat(self, bus: Bus) -> None:
         while True:
@@ -100,10 +103,8 @@ class ProcessContext:
                     figures=self.figures(),
                 )
                 subject = self.subjects.status(self.service, self.settings.instance)
-                try:
+                with contextlib.suppress(nats.errors.Error, OSError):  # the next one tells
                     await bus.nc.publish(subject, encode(status))
-                except (nats.errors.Error, OSError):
-                    pass  # the next one tells
             await asyncio.sleep(1)
 
 
@@ -127,7 +128,7 @@ def run_process(
     try:
         uvloop.run(_run(context, settings, main, health_socket))
     except TapestreamError as error:
-        log.error("stopped", error=str(error))
+        log.error("stopped", error=str(error))  # noqa: TRY400 - its text says all
         print(f"{service}: {error}", file=sys.stderr)
         sys.exit(EX_CONFIG)
     except Exception:
@@ -181,7 +182,7 @@ def _bind_health_port(port: int) -> socket.socket:
 
 def _version(service: str) -> str:
     try:
-        return version(f"tapestream-{service}")
+        return version(f"tapestream-{service.partition('.')[0]}")
     except PackageNotFoundError:
         return version("tapestream-common")
 

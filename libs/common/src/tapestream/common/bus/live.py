@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import nats.errors
@@ -14,27 +13,13 @@ from nats.aio.msg import Msg
 from nats.js import api
 
 from tapestream.common.bus.connection import Bus
+from tapestream.common.bus.fold import Incoming
 
 log = structlog.get_logger(__name__)
 
 REWIND_S = 5.0
 """After a reconnect, read again from this long before the last message: a crashed server may have
 forgotten its last milliseconds and given their sequences to other messages since."""
-
-
-@dataclass(slots=True, frozen=True)
-class Incoming:
-    """A stored message."""
-
-    subject: str
-    data: bytes
-    headers: dict[str, str]
-    seq: int
-    """Sequence in its stream."""
-    stored_ns: int
-    """When the stream stored it."""
-    pending: int
-    """How many more the stream holds for this reader."""
 
 
 class LiveReader:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import nats.errors
 from nats.js import api
 
@@ -43,8 +45,6 @@ async def last_ordinals(bus: Bus, stream: str, filters: list[str]) -> dict[str, 
                     ordinals[message.subject] = int(text)
     finally:
         await subscription.unsubscribe()
-        try:
+        with contextlib.suppress(nats.errors.Error):  # else it goes by itself after half a minute
             await bus.js.delete_consumer(name, info.name)
-        except nats.errors.Error:
-            pass  # it goes by itself after half a minute
     return ordinals

@@ -72,11 +72,11 @@ class ResumingPublisher:
         filters: list[str],
         producer: str,
         window: int = 256,
-        on_orphan: Callable[[Outgoing], None] | None = None,
     ) -> None:
         self._bus, self._stream, self._filters, self._producer = bus, stream, filters, producer
         self._window = window
-        self._on_orphan = on_orphan
+        self.on_orphan: Callable[[Outgoing], None] = lambda _: None
+        """Called for a message that was refused while one behind it was stored."""
         self._waiting: deque[Outgoing] = deque()
         self._log: deque[Outgoing] = deque()  # sent, in order: unacknowledged and recently acknowledged
         self._in_flight: dict[int, Outgoing] = {}
@@ -224,9 +224,8 @@ class ResumingPublisher:
                 "publisher_resumed", stream=self._stream, resent=len(resend), forgotten_by_server=lost_acks
             )
             self.metrics.resent.inc(len(resend))
-        for out in orphans:  # refused, while something behind it was stored
-            if self._on_orphan is not None:
-                self._on_orphan(out)
+        for out in orphans:
+            self.on_orphan(out)
         self.ready.set()
 
     async def _settle(self) -> None:

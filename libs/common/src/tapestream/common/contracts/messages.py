@@ -33,12 +33,34 @@ class TradeKind(IntEnum):
     OTHER = 99
 
 
+class GapReason(StrEnum):
+    FILLED = "filled"
+    """Had over REST."""
+    NOT_PUBLISHED_BY_VENUE = "not_published_by_venue"
+    """The venue's history covers the range and leaves these ids out."""
+    NO_KEY = "no_key"
+    """The venue serves this history only to holders of an API key."""
+    EXPIRED = "expired"
+    """The venue's history does not reach back that far."""
+    LOST = "lost"
+    """Not had in time, or the stream dropped it before it was recorded."""
+
+
+class GapRange(msgspec.Struct, frozen=True, array_like=True):
+    """``[from_id, to_id, reason]``, both ends included."""
+
+    from_id: int
+    to_id: int
+    reason: GapReason
+
+
 class TradeBatch(Message, frozen=True, kw_only=True):
     """Trades of one symbol since the last flush, column by column, ids ascending.
 
-    On ``md.trade.…`` ids only ever grow: a hole is resolved (filled or declared in the gap ledger)
-    before anything behind it is published. Trades that turn up after their hole was declared
-    travel on ``md.backfill.…``.
+    On ``md.trade.…`` ids only ever grow: a hole is resolved (filled or declared) before anything
+    behind it is published, and the batch that resolves it says so in ``gaps``, so that trades and
+    the account of missing ones can never come apart. Trades that turn up after their hole was
+    declared travel on ``md.backfill.…``.
     """
 
     venue: str
@@ -46,8 +68,8 @@ class TradeBatch(Message, frozen=True, kw_only=True):
     recv_ns: int
     """When the first of them was received, by the host's clock."""
     prev_id: int
-    """Id of the trade published before this batch, -1 if none: where it is greater than the last
-    id a reader has seen, the stream overtook that reader."""
+    """Last id accounted for (published or declared) before this batch, -1 if none: where it is
+    greater than the last id a reader has seen, the stream overtook that reader."""
     id: list[int]
     ts_ns: list[int]
     price: list[float]
@@ -56,6 +78,15 @@ class TradeBatch(Message, frozen=True, kw_only=True):
     """True where the buyer's order was resting, so that the seller was the aggressor."""
     kind: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Names of :class:`TradeKind`, one a trade; left out where all are ``MARKET``."""
+    gaps: list[GapRange] | msgspec.UnsetType = msgspec.UNSET
+    """Ranges that did not come over the socket and were resolved with this batch. ``filled`` ones
+    are among its trades; the others are missing for good. A batch may hold gaps alone."""
+
+    @property
+    def last_id(self) -> int:
+        """Last id that this batch accounts for."""
+        last = self.id[-1] if self.id else self.prev_id
+        return max(last, self.gaps[-1].to_id) if self.gaps else last
 
 
 class QuoteBatch(Message, frozen=True, kw_only=True):
@@ -120,16 +151,15 @@ class Bar(Message, frozen=True, kw_only=True):
     source: BarSource = BarSource.TRADES
 
 
-class GapReason(StrEnum):
-    FILLED = "filled"
-    NOT_PUBLISHED_BY_VENUE = "not_published_by_venue"
-    """The venue's history covers the range and leaves these ids out."""
-    NO_KEY = "no_key"
-    """The venue serves this history only to holders of an API key."""
-    EXPIRED = "expired"
-    """The venue's history does not reach back that far."""
-    LOST = "lost"
-    """Not had in time, or the stream dropped it before it was recorded."""
+class KlineBatch(Message, frozen=True, kw_only=True):
+    """Complete bars of the venue's own making, all of one symbol, for the program that writes bars.
+
+    They fill the time before trades were recorded and never replace what trades made.
+    """
+
+    venue: str
+    symbol: str
+    bars: list[Bar]
 
 
 class Gap(Message, frozen=True, kw_only=True):

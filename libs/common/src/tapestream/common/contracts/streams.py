@@ -67,6 +67,7 @@ def stream_plans(subjects: Subjects) -> tuple[StreamPlan, ...]:
                 subjects.market("trade"),
                 subjects.market("backfill"),
                 subjects.market("quote"),
+                subjects.market("kline"),
                 subjects.market("clock"),
             ),
             share=0.7,

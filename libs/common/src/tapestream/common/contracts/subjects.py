@@ -26,6 +26,11 @@ def decode_token(token: str) -> str:
     return unquote(token)
 
 
+def instrument_key(venue: str, symbol: str) -> str:
+    """Key of an instrument in its bucket, where ``%`` is not allowed."""
+    return f"{encode_token(venue)}.{encode_token(symbol)}".replace("%", "=")
+
+
 class MarketSubject(NamedTuple):
     """``md.<kind>.<venue>.<symbol>`` taken apart; ``timeframe`` is set for bars only."""
 
@@ -63,6 +68,10 @@ class Subjects:
     def quote(self, venue: str, symbol: str) -> str:
         return self._subject("md", "quote", encode_token(venue), encode_token(symbol))
 
+    def kline(self, venue: str, symbol: str) -> str:
+        """Bars of the venue's own making, for the time before trades were recorded."""
+        return self._subject("md", "kline", encode_token(venue), encode_token(symbol))
+
     def clock(self, venue: str) -> str:
         return self._subject("md", "clock", encode_token(venue))
 
@@ -84,7 +93,7 @@ class Subjects:
                 return MarketSubject("bar", decode_token(venue), decode_token(symbol), timeframe)
             case ["md", "clock", venue]:
                 return MarketSubject("clock", decode_token(venue), "")
-            case ["md", ("trade" | "backfill" | "quote" | "gap") as kind, venue, symbol]:
+            case ["md", ("trade" | "backfill" | "quote" | "kline" | "gap") as kind, venue, symbol]:
                 return MarketSubject(kind, decode_token(venue), decode_token(symbol))
             case _:
                 raise ValueError(f"{subject!r} is not a market data subject")

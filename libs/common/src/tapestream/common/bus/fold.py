@@ -1,0 +1,41 @@
+"""A deterministic step from messages to messages, free of any I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+@dataclass(slots=True, frozen=True)
+class Incoming:
+    """A stored message."""
+
+    subject: str
+    data: bytes
+    headers: dict[str, str]
+    seq: int
+    """Sequence in its stream."""
+    stored_ns: int
+    """When the stream stored it."""
+    pending: int
+    """How many more the stream holds for this reader."""
+
+
+class Output(NamedTuple):
+    """A message that a fold derives."""
+
+    subject: str
+    payload: bytes
+
+
+class Fold(Protocol):
+    """State and how a message changes it: deterministic, without a clock."""
+
+    def apply(self, message: Incoming) -> Iterable[Output]:
+        """Take in a message. Raises ValueError, before changing anything, for one that cannot be read."""
+        ...
+
+    def dump(self) -> bytes: ...
+
+    def load(self, data: bytes) -> None: ...

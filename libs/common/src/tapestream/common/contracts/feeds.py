@@ -1,0 +1,48 @@
+"""Feeds are declared per owner; ingest serves the union, so one owner's stop starves nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.messages import FeedWant
+
+DEFAULT_OWNER = "default"
+"""Whoever uses the API without a name. Until it has said what it wants, it wants all on offer."""
+MAJORS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "ADAUSDT")
+
+
+class Wanted(NamedTuple):
+    symbols: list[str]
+    """Symbols of the venue to stream, sorted."""
+    unknown: set[str]
+    """Symbols that somebody wants and the venue does not list."""
+
+
+def available_symbols(listed: Iterable[str], configured: list[str], max_symbols: int) -> list[str]:
+    """Symbols on offer: those configured, or all where the venue lists only a few, or the majors.
+
+    A simulator that replays a recording lists just the recording's symbols, which are thereby on
+    offer, and so streamed, by default.
+    """
+    known = list(dict.fromkeys(listed))
+    if configured:
+        return [symbol for symbol in configured if symbol in known]
+    if len(known) <= max_symbols:
+        return known
+    return [symbol for symbol in MAJORS if symbol in known]
+
+
+def wanted_symbols(
+    wants: Mapping[str, FeedWant], venue: str, available: list[str], listed: Iterable[str] | None = None
+) -> Wanted:
+    """The union of what owners want of one venue."""
+    known = set(available if listed is None else listed)
+    symbols: set[str] = set() if DEFAULT_OWNER in wants else set(available)
+    for want in wants.values():
+        for text in want.symbols:
+            name = InstrumentName.parse(text, venue)
+            if name.venue == venue:
+                symbols.add(name.symbol)
+    return Wanted(sorted(symbols & known), symbols - known)

@@ -1,0 +1,223 @@
+"""Bars from trades: open, high, low, close and exact volumes per interval.
+
+Trades of one symbol come in the order of their ids; late ones may come after their interval was
+closed and then revise it. The result does not depend on how the trades were cut into batches: that
+is what makes a bar the same after a restart in the middle of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapestream.quant.exact import dot_units, from_units, rescale, sum_units, to_units, to_units_array
+
+VECTOR_FROM = 32
+"""From this many trades on, numpy is faster than a loop."""
+
+
+@dataclass(slots=True)
+class BarState:
+    """One bar being built. Sums are integers in units of ``10**-decimals``."""
+
+    start_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    first_id: int
+    last_id: int
+    trades: int = 0
+    price_decimals: int = 0
+    qty_decimals: int = 0
+    volume_units: int = 0
+    buy_units: int = 0
+    quote_units: int = 0
+    """In units of ``10**-(price_decimals + qty_decimals)``."""
+    rev: int = 0
+
+    @property
+    def volume(self) -> float:
+        return from_units(self.volume_units, self.qty_decimals)
+
+    @property
+    def buy_volume(self) -> float:
+        return from_units(self.buy_units, self.qty_decimals)
+
+    @property
+    def quote_volume(self) -> float:
+        return from_units(self.quote_units, self.price_decimals + self.qty_decimals)
+
+    def merge(self, other: BarState) -> None:
+        """Take in trades of the same interval; which came first is told by their ids."""
+        if other.first_id < self.first_id:
+            self.first_id, self.open = other.first_id, other.open
+        if other.last_id > self.last_id:
+            self.last_id, self.close = other.last_id, other.close
+        self.high = max(self.high, other.high)
+        self.low = min(self.low, other.low)
+        self.trades += other.trades
+        qty = max(self.qty_decimals, other.qty_decimals)
+        price = max(self.price_decimals, other.price_decimals)
+        self.volume_units = rescale(self.volume_units, self.qty_decimals, qty) + rescale(
+            other.volume_units, other.qty_decimals, qty
+        )
+        self.buy_units = rescale(self.buy_units, self.qty_decimals, qty) + rescale(
+            other.buy_units, other.qty_decimals, qty
+        )
+        self.quote_units = rescale(
+            self.quote_units, self.price_decimals + self.qty_decimals, price + qty
+        ) + rescale(other.quote_units, other.price_decimals + other.qty_decimals, price + qty)
+        self.qty_decimals, self.price_decimals = qty, price
+
+
+@dataclass(slots=True)
+class Columns:
+    """Trades of one symbol as columns, ids ascending."""
+
+    id: Sequence[int]
+    ts_ns: Sequence[int]
+    price: Sequence[float]
+    qty: Sequence[float]
+    buyer_maker: Sequence[bool]
+
+
+def split_into_bars(trades: Columns, length_ns: int) -> Iterator[BarState]:
+    """Partial bars of a batch, one for each run of trades in the same interval."""
+    if len(trades.id) < VECTOR_FROM:
+        yield from _split_loop(trades, length_ns)
+        return
+    ts = np.asarray(trades.ts_ns, dtype=np.int64)
+    starts = ts - ts % length_ns
+    borders = (np.flatnonzero(np.diff(starts)) + 1).tolist()
+    price = np.asarray(trades.price, dtype=np.float64)
+    qty = np.asarray(trades.qty, dtype=np.float64)
+    try:
+        price_units, price_decimals = to_units_array(price, 0)
+        qty_units, qty_decimals = to_units_array(qty, 0)
+    except OverflowError:
+        yield from _split_loop(trades, length_ns)
+        return
+    bought = ~np.asarray(trades.buyer_maker, dtype=np.bool_)
+    for begin, end in zip([0, *borders], [*borders, len(ts)], strict=True):
+        yield _vector_bar(
+            trades, int(starts[begin]), slice(begin, end), price, price_units, qty_units, bought,
+            price_decimals, qty_decimals,
+        )  # fmt: skip
+
+
+def _vector_bar(
+    trades: Columns,
+    start_ns: int,
+    part: slice,
+    price: NDArray[np.float64],
+    price_units: NDArray[np.int64],
+    qty_units: NDArray[np.int64],
+    bought: NDArray[np.bool_],
+    price_decimals: int,
+    qty_decimals: int,
+) -> BarState:
+    prices, units = price[part], qty_units[part]
+    return BarState(
+        start_ns=start_ns,
+        open=trades.price[part.start],
+        high=float(prices.max()),
+        low=float(prices.min()),
+        close=trades.price[part.stop - 1],
+        first_id=trades.id[part.start],
+        last_id=trades.id[part.stop - 1],
+        trades=len(prices),
+        price_decimals=price_decimals,
+        qty_decimals=qty_decimals,
+        volume_units=sum_units(units),
+        buy_units=sum_units(units[bought[part]]),
+        quote_units=dot_units(price_units[part], units),
+    )
+
+
+def _split_loop(trades: Columns, length_ns: int) -> Iterator[BarState]:
+    bar: BarState | None = None
+    for trade_id, ts_ns, price, qty, maker in zip(
+        trades.id, trades.ts_ns, trades.price, trades.qty, trades.buyer_maker, strict=True
+    ):
+        start_ns = ts_ns - ts_ns % length_ns
+        price_units, price_decimals = to_units(price, 0)
+        qty_units, qty_decimals = to_units(qty, 0)
+        one = BarState(
+            start_ns, price, price, price, price, trade_id, trade_id, 1, price_decimals, qty_decimals,
+            qty_units, 0 if maker else qty_units, price_units * qty_units,
+        )  # fmt: skip
+        if bar is not None and bar.start_ns == start_ns:
+            bar.merge(one)
+        else:
+            if bar is not None:
+                yield bar
+            bar = one
+    if bar is not None:
+        yield bar
+
+
+@dataclass(slots=True)
+class BarBuilder:
+    """The bars of one symbol at one timeframe."""
+
+    length_ns: int
+    keep: int = 120
+    """Closed bars that late trades can still revise."""
+    current: BarState | None = None
+    closed: dict[int, BarState] = field(default_factory=dict)
+    horizon_ns: int = 0
+    """Intervals that start before this can no longer be placed."""
+
+    def add(self, trades: Columns) -> tuple[list[BarState], int]:
+        """Take in trades. Returns the bars that this closed or revised, in order, and how many trades were too old."""
+        finished: dict[int, BarState] = {}
+        too_old = 0
+        for part in split_into_bars(trades, self.length_ns):
+            start_ns = part.start_ns
+            known = self.closed.get(start_ns)
+            if self.current is not None and start_ns == self.current.start_ns:
+                self.current.merge(part)
+            elif known is not None:
+                known.merge(part)
+                known.rev += 1
+                finished[start_ns] = known
+            elif start_ns < self.horizon_ns:
+                too_old += part.trades
+            elif start_ns < self._newest_ns():
+                self._keep_closed(part)  # an interval that had no bar when it passed
+                finished[start_ns] = part
+            else:
+                if self.current is not None:
+                    closed = self._close()
+                    finished[closed.start_ns] = closed
+                self.current = part
+        return [finished[start] for start in sorted(finished)], too_old
+
+    def advance(self, ts_ns: int) -> BarState | None:
+        """The watermark passed ``ts_ns``: close the current bar if it has ended."""
+        if self.current is not None and self.current.start_ns + self.length_ns <= ts_ns:
+            return self._close()
+        return None
+
+    def _newest_ns(self) -> int:
+        if self.current is not None:
+            return self.current.start_ns
+        return max(self.closed, default=0)
+
+    def _close(self) -> BarState:
+        bar = self.current
+        assert bar is not None
+        self.current = None
+        self._keep_closed(bar)
+        return bar
+
+    def _keep_closed(self, bar: BarState) -> None:
+        self.closed[bar.start_ns] = bar
+        while len(self.closed) > self.keep:
+            oldest = min(self.closed)
+            del self.closed[oldest]
+            self.horizon_ns = max(self.horizon_ns, oldest + self.length_ns)

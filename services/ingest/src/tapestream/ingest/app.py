@@ -1,0 +1,196 @@
+"""Composition root of the venue program: one venue, its connections, its history, its feeds."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import nats.errors
+import structlog
+
+from tapestream.common.bus.connection import Bus
+from tapestream.common.bus.provision import provision
+from tapestream.common.bus.publisher import ResumingPublisher
+from tapestream.common.contracts.feeds import available_symbols
+from tapestream.common.contracts.messages import Instrument, encode
+from tapestream.common.contracts.streams import BARS, BUCKET_INSTRUMENTS, MARKET
+from tapestream.common.contracts.subjects import encode_token, instrument_key
+from tapestream.common.contracts.timeframes import timeframe_ns
+from tapestream.common.plugins import load_plugin
+from tapestream.common.process import ProcessContext
+from tapestream.ingest import metrics, venues
+from tapestream.ingest.connection import RouteConnection
+from tapestream.ingest.core.watermark import Watermark
+from tapestream.ingest.feeds import FeedWatcher
+from tapestream.ingest.filler import HoleFiller
+from tapestream.ingest.history import VenueHistory
+from tapestream.ingest.market import MarketWriter
+from tapestream.ingest.rest import RestError, VenueRest
+from tapestream.ingest.settings import IngestSettings
+from tapestream.ingest.venue import Venue
+
+log = structlog.get_logger(__name__)
+
+REMOVAL_DELAY_S = 2.0
+"""Frames of a symbol may still be on their way after the venue agreed to stop it."""
+
+
+async def main(context: ProcessContext, settings: IngestSettings) -> None:
+    """Run until stopped."""
+    venue: Venue = load_plugin(venues, settings.venue).VENUE
+    rest = VenueRest(
+        settings.binance_rest_url or venue.rest_url,
+        settings.binance_api_key.get_secret_value(),
+        venue.weight_per_minute,
+    )
+    context.health.set("venue", False, "not connected yet")
+    bus = await context.connect_bus()
+    await provision(bus, settings.stream_store_bytes)
+    writer, publishers = _make_writer(context, settings, venue, bus)
+    for publisher in publishers:
+        context.spawn(publisher.run(), "publisher")
+        await publisher.ready.wait()
+    instruments = await _instruments(venue, rest)
+    await _publish_instruments(bus, instruments)
+    filler = HoleFiller(writer, venue, rest, patience_s=settings.hole_patience_s)
+    history = VenueHistory(venue, rest, bus, publishers[0], settings)
+    routes = _make_routes(settings, venue, writer, filler)
+    _answer_replies(writer, routes)
+
+    def serve(symbols: list[str]) -> None:
+        new = [symbol for symbol in symbols if symbol not in writer.feeds]
+        for symbol in new:
+            writer.add_symbol(symbol)
+        for route in routes:
+            route.want(symbols)
+        gone = [symbol for symbol in writer.feeds if symbol not in symbols]
+        if gone:
+            asyncio.get_running_loop().call_later(REMOVAL_DELAY_S, remove, gone)
+        history.warm(new)
+        metrics.symbols.labels(venue.name).set(len(symbols))
+
+    def remove(symbols: list[str]) -> None:
+        for symbol in symbols:
+            if symbol not in feeds.current:
+                writer.remove_symbol(symbol)
+
+    listed = [instrument.symbol for instrument in instruments]
+    offered = available_symbols(listed, settings.available_symbols, settings.max_symbols)
+    feeds = FeedWatcher(bus, venue.name, offered, listed, serve)
+    for route in routes:
+        context.spawn(route.run(), f"route {route.route.name}")
+    context.spawn(filler.run(), "filler")
+    context.spawn(feeds.run(), "feeds")
+    context.spawn(history.serve_requests(), "history requests")
+    context.spawn(_every_second(context, writer, publishers[0], routes, settings), "clock")
+    await context.run_until_stopped()
+
+    for route in routes:
+        route.stop()
+    writer.flush()
+    await asyncio.gather(*(publisher.drained() for publisher in publishers))
+    await rest.close()
+    await bus.close()
+
+
+def _make_writer(
+    context: ProcessContext, settings: IngestSettings, venue: Venue, bus: Bus
+) -> tuple[MarketWriter, list[ResumingPublisher]]:
+    subjects = context.subjects
+    name = encode_token(venue.name)
+    kinds = ("trade", "backfill", "quote", "kline", "clock")
+    market = ResumingPublisher(
+        bus,
+        stream=MARKET,
+        filters=[
+            subjects.market(kind).replace(">", f"{name}.>" if kind != "clock" else name) for kind in kinds
+        ],
+        producer=context.producer,
+    )
+    gaps = ResumingPublisher(bus, stream=BARS, filters=[subjects.market("gap")], producer=context.producer)
+    shortest_ns = min(timeframe_ns(timeframe) for timeframe in settings.resample_intervals)
+    writer = MarketWriter(
+        venue.name, subjects, market, gaps, Watermark(settings.watermark_lag_ms * 1_000_000, shortest_ns)
+    )
+    market.on_orphan = writer.adopt_orphan
+    return writer, [market, gaps]
+
+
+def _make_routes(
+    settings: IngestSettings, venue: Venue, writer: MarketWriter, filler: HoleFiller
+) -> list[RouteConnection]:
+    async def trades_up() -> None:
+        filler.audit_all()
+
+    async def nothing_up() -> None:
+        pass
+
+    return [
+        RouteConnection(
+            settings.binance_ws_url or venue.ws_url,
+            venue,
+            route,
+            writer,
+            watchdog_s=settings.watchdog_s,
+            lifetime_s=settings.connection_lifetime_s,
+            on_up=trades_up if route.carries_trades else nothing_up,
+            on_down=writer.unverify if route.carries_trades else lambda: None,
+        )
+        for route in venue.routes
+    ]
+
+
+def _answer_replies(writer: MarketWriter, routes: list[RouteConnection]) -> None:
+    def on_reply(request_id: int, error: str) -> None:
+        for route in routes:
+            route.on_reply(request_id, error)
+
+    writer.on_reply = on_reply
+
+
+async def _instruments(venue: Venue, rest: VenueRest) -> list[Instrument]:
+    """What the venue lists; waits for as long as it does not answer."""
+    while True:
+        try:
+            return await venue.instruments(rest)
+        except (RestError, msgspec.MsgspecError) as error:
+            log.warning("venue_unreachable", venue=venue.name, error=str(error))
+            await asyncio.sleep(1)
+
+
+async def _publish_instruments(bus: Bus, instruments: list[Instrument]) -> None:
+    """Write the instruments that are new or have changed."""
+    while True:
+        try:
+            bucket = await bus.js.key_value(bus.subjects.stream(BUCKET_INSTRUMENTS))
+            for instrument in instruments:
+                key = instrument_key(instrument.venue, instrument.symbol)
+                await bucket.put(key, encode(instrument))
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            log.warning("instruments_not_written", error=repr(error))
+            await asyncio.sleep(0.5)
+        else:
+            return
+
+
+async def _every_second(
+    context: ProcessContext,
+    writer: MarketWriter,
+    publisher: ResumingPublisher,
+    routes: list[RouteConnection],
+    settings: IngestSettings,
+) -> None:
+    """The clock's beat, the process's health, and the brake for when the bus falls behind."""
+    limit = settings.backlog_limit_mb << 20
+    while True:
+        down = [route.route.name for route in routes if not route.live]
+        writer.tick(trades_live=any(r.live for r in routes if r.route.carries_trades))
+        wanted = bool(writer.feeds)
+        context.health.set("venue", not (down and wanted), f"not connected: {', '.join(down)}")
+        if publisher.backlog_bytes > limit:
+            for route in routes:
+                route.paused.set()
+        elif publisher.backlog_bytes < limit // 4:
+            for route in routes:
+                route.paused.clear()
+        await asyncio.sleep(1)

@@ -1,0 +1,1 @@
+"""How messages become bars: pure."""

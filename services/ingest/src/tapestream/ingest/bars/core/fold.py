@@ -1,0 +1,210 @@
+"""The fold from trades and the venue's clock to bars."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import UNSET
+
+from tapestream.common.bus.fold import Incoming, Output
+from tapestream.common.contracts.messages import (
+    Bar,
+    Clock,
+    KlineBatch,
+    TradeBatch,
+    decoder,
+    encode,
+)
+from tapestream.common.contracts.subjects import Subjects
+from tapestream.common.contracts.timeframes import timeframe_ns
+from tapestream.quant.bars import BarBuilder, BarState, Columns
+
+PROGRESS_NS = 1_000_000_000
+"""An unfinished bar is published as often as this, by the venue's clock."""
+MARKET = "MARKET"
+
+_trades = decoder(TradeBatch).decode
+_clock = decoder(Clock).decode
+_klines = decoder(KlineBatch).decode
+
+
+@dataclass(slots=True)
+class SymbolBars:
+    """What is known of one symbol."""
+
+    venue: str
+    symbol: str
+    builders: dict[str, BarBuilder]
+    last_id: int = -1
+    missed: list[tuple[int, int]] = field(default_factory=list)
+    """Ranges of ids that this reader never saw: late trades are taken from these only."""
+    shown: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Timeframe → start and number of trades of the unfinished bar as last published."""
+
+
+@dataclass(slots=True)
+class BarsState:
+    """All that a restart needs."""
+
+    symbols: dict[str, SymbolBars] = field(default_factory=dict)
+    progress_ns: dict[str, int] = field(default_factory=dict)
+    too_old: int = 0
+    """Late trades whose interval could no longer be placed."""
+
+
+class BarsFold:
+    """State and transitions; see :class:`tapestream.common.bus.stateful.Fold`."""
+
+    def __init__(self, subjects: Subjects, timeframes: list[str]) -> None:
+        self._subjects = subjects
+        self._lengths = {timeframe: timeframe_ns(timeframe) for timeframe in timeframes}
+        self.state = BarsState()
+
+    def dump(self) -> bytes:
+        return msgspec.msgpack.encode(self.state)
+
+    def load(self, data: bytes) -> None:
+        self.state = msgspec.msgpack.decode(data, type=BarsState)
+        for bars in self.state.symbols.values():  # timeframes may have been set anew
+            for timeframe, length_ns in self._lengths.items():
+                bars.builders.setdefault(timeframe, BarBuilder(length_ns))
+            for timeframe in bars.builders.keys() - self._lengths.keys():
+                del bars.builders[timeframe]
+
+    def apply(self, message: Incoming) -> Iterator[Output]:
+        match self._subjects.parse_market(message.subject).kind:
+            case "trade":
+                return self._on_trades(_trades(message.data))
+            case "backfill":
+                return self._on_late_trades(_trades(message.data))
+            case "clock":
+                return self._on_clock(_clock(message.data))
+            case "kline":
+                return self._on_klines(_klines(message.data))
+            case _:
+                return iter(())
+
+    # --- messages
+
+    def _on_trades(self, batch: TradeBatch) -> Iterator[Output]:
+        bars = self._symbol(batch.venue, batch.symbol)
+        if bars.last_id >= 0 and batch.prev_id > bars.last_id:
+            bars.missed.append((bars.last_id + 1, batch.prev_id))
+        fresh = bisect_right(batch.id, bars.last_id) if batch.id and batch.id[0] <= bars.last_id else 0
+        bars.last_id = max(bars.last_id, batch.last_id)
+        if fresh or batch.kind is not UNSET:
+            keep = [i for i in range(fresh, len(batch.id)) if _is_market(batch, i)]
+            yield from self._add(bars, _pick(batch, keep))
+        else:
+            yield from self._add(
+                bars, Columns(batch.id, batch.ts_ns, batch.price, batch.qty, batch.buyer_maker)
+            )
+
+    def _on_late_trades(self, batch: TradeBatch) -> Iterator[Output]:
+        bars = self._symbol(batch.venue, batch.symbol)
+        keep = [
+            i
+            for i, trade_id in enumerate(batch.id)
+            if _is_market(batch, i) and any(low <= trade_id <= high for low, high in bars.missed)
+        ]
+        yield from self._add(bars, _pick(batch, keep))
+        if batch.id:
+            bars.missed = _without(bars.missed, batch.id[0], batch.id[-1])
+
+    def _on_clock(self, clock: Clock) -> Iterator[Output]:
+        show = clock.ts_ns - self.state.progress_ns.get(clock.venue, 0) >= PROGRESS_NS
+        if show:
+            self.state.progress_ns[clock.venue] = clock.ts_ns
+        for bars in self.state.symbols.values():
+            if bars.venue != clock.venue:
+                continue
+            for timeframe, builder in bars.builders.items():
+                closed = builder.advance(clock.ts_ns)
+                if closed is not None:
+                    yield self._output(bars, timeframe, closed, complete=True)
+                elif show and (current := builder.current) is not None and builder.length_ns > PROGRESS_NS:
+                    shown = (current.start_ns, current.trades)
+                    if bars.shown.get(timeframe) != shown:
+                        bars.shown[timeframe] = shown
+                        yield self._output(bars, timeframe, current, complete=False)
+
+    def _on_klines(self, batch: KlineBatch) -> Iterator[Output]:
+        bars = self._symbol(batch.venue, batch.symbol)
+        for bar in batch.bars:
+            builder = bars.builders.get(bar.timeframe)
+            if builder is None or bar.ts_ns in builder.closed:
+                continue
+            if builder.current is not None and bar.ts_ns >= builder.current.start_ns:
+                continue
+            yield Output(self._subjects.bar(bar.timeframe, bar.venue, bar.symbol), encode(bar))
+
+    # --- inside
+
+    def _symbol(self, venue: str, symbol: str) -> SymbolBars:
+        key = f"{symbol}@{venue}"
+        bars = self.state.symbols.get(key)
+        if bars is None:
+            builders = {tf: BarBuilder(length_ns) for tf, length_ns in self._lengths.items()}
+            bars = self.state.symbols[key] = SymbolBars(venue, symbol, builders)
+        return bars
+
+    def _add(self, bars: SymbolBars, trades: Columns) -> Iterator[Output]:
+        if not trades.id:
+            return
+        for timeframe, builder in bars.builders.items():
+            finished, too_old = builder.add(trades)
+            self.state.too_old += too_old
+            for bar in finished:
+                yield self._output(bars, timeframe, bar, complete=True)
+
+    def _output(self, bars: SymbolBars, timeframe: str, bar: BarState, *, complete: bool) -> Output:
+        message = Bar(
+            venue=bars.venue,
+            symbol=bars.symbol,
+            timeframe=timeframe,
+            ts_ns=bar.start_ns,
+            open=bar.open,
+            high=bar.high,
+            low=bar.low,
+            close=bar.close,
+            volume=bar.volume,
+            quote_volume=bar.quote_volume,
+            buy_volume=bar.buy_volume,
+            trades=bar.trades,
+            first_id=bar.first_id,
+            last_id=bar.last_id,
+            complete=complete,
+            rev=bar.rev,
+        )
+        return Output(self._subjects.bar(timeframe, bars.venue, bars.symbol), encode(message))
+
+
+def _is_market(batch: TradeBatch, index: int) -> bool:
+    return not batch.kind or batch.kind[index] == MARKET
+
+
+def _pick(batch: TradeBatch, keep: list[int]) -> Columns:
+    return Columns(
+        [batch.id[i] for i in keep],
+        [batch.ts_ns[i] for i in keep],
+        [batch.price[i] for i in keep],
+        [batch.qty[i] for i in keep],
+        [batch.buyer_maker[i] for i in keep],
+    )
+
+
+def _without(ranges: list[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:
+    """Ranges less one range, both ends included."""
+    left: list[tuple[int, int]] = []
+    for begin, end in ranges:
+        if end < low or begin > high:
+            left.append((begin, end))
+        else:
+            if begin < low:
+                left.append((begin, low - 1))
+            if end > high:
+                left.append((high + 1, end))
+    return left

@@ -1,0 +1,80 @@
+"""Which symbols stream: the union of what owners want."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import nats.errors
+import structlog
+from nats.js.errors import KeyNotFoundError, NoKeysError
+
+from tapestream.common.bus.connection import Bus
+from tapestream.common.contracts.feeds import DEFAULT_OWNER, wanted_symbols
+from tapestream.common.contracts.messages import FeedWant, decoder
+from tapestream.common.contracts.streams import BUCKET_FEEDS
+
+log = structlog.get_logger(__name__)
+
+REFRESH_S = 1.0
+"""Reading the bucket anew each second needs no bookkeeping across reconnects."""
+_decode = decoder(FeedWant).decode
+
+
+class FeedWatcher:
+    """Tells when the union of the wants of a venue has changed."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        venue: str,
+        available: list[str],
+        listed: list[str],
+        on_change: Callable[[list[str]], None],
+    ) -> None:
+        self._bus, self._venue = bus, venue
+        self._available, self._listed = available, listed
+        self._on_change = on_change
+        self.current: list[str] = []
+        self._warned: set[str] = set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            try:
+                wants = await self._read()
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                log.debug("feeds_unreadable", error=repr(error))
+            else:
+                self._apply(wants)
+            await asyncio.sleep(REFRESH_S)
+
+    async def _read(self) -> dict[str, FeedWant]:
+        bucket = await self._bus.js.key_value(self._bus.subjects.stream(BUCKET_FEEDS))
+        try:
+            owners = await bucket.keys()
+        except NoKeysError:
+            return {}
+        wants: dict[str, FeedWant] = {}
+        for owner in owners:
+            try:
+                entry = await bucket.get(owner)
+                wants[owner] = _decode(entry.value or b"")
+            except KeyNotFoundError:
+                continue
+            except msgspec.DecodeError as error:
+                log.error("feed_want_unreadable", owner=owner, error=str(error))
+        return wants
+
+    def _apply(self, wants: dict[str, FeedWant]) -> None:
+        wanted = wanted_symbols(wants, self._venue, self._available, self._listed)
+        for symbol in wanted.unknown - self._warned:
+            log.warning("wanted_symbol_not_listed", symbol=symbol, venue=self._venue)
+            self._warned.add(symbol)
+        if wanted.symbols != self.current:
+            self.current = wanted.symbols
+            log.info(
+                "feeds_changed", venue=self._venue, symbols=wanted.symbols, default=DEFAULT_OWNER in wants
+            )
+            self._on_change(wanted.symbols)

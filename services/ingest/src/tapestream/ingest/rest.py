@@ -1,0 +1,71 @@
+"""Asking a venue over REST, within its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import httpx
+import msgspec
+import structlog
+
+from tapestream.ingest.core.budget import WeightBudget
+
+log = structlog.get_logger(__name__)
+
+
+class RestError(Exception):
+    """The venue refused or did not answer.
+
+    ``status`` is 0 where there was no answer at all; ``code`` is the venue's own.
+    """
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        self.status, self.code = status, code
+        super().__init__(f"HTTP {status}, code {code}: {message}")
+
+    @property
+    def worth_retrying(self) -> bool:
+        return self.status == 0 or self.status in (418, 429) or self.status >= 500
+
+
+class _Refusal(msgspec.Struct):
+    code: int = 0
+    msg: str = ""
+
+
+class VenueRest:
+    """One venue's REST: weights are spent from a budget, 429 and 418 are obeyed."""
+
+    def __init__(self, base_url: str, api_key: str, weight_per_minute: float) -> None:
+        self.has_key = bool(api_key)
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            timeout=httpx.Timeout(5.0, connect=2.0),
+            headers={"X-MBX-APIKEY": api_key} if api_key else {},
+            trust_env=False,
+        )
+        self._budget = WeightBudget(weight_per_minute, time.monotonic())
+
+    async def get(self, path: str, params: Mapping[str, str | int], weight: int) -> bytes:
+        """The body of a successful answer. Raises RestError."""
+        await asyncio.sleep(self._budget.spend(weight, time.monotonic()))
+        try:
+            response = await self._client.get(path, params=dict(params))
+        except httpx.HTTPError as error:
+            raise RestError(0, 0, repr(error)) from error
+        if response.status_code == 200:
+            return response.content
+        if response.status_code in (418, 429):
+            pause = float(response.headers.get("Retry-After", "10") or 10)
+            self._budget.bar(pause, time.monotonic())
+            log.warning("venue_rate_limit", status=response.status_code, pause_s=pause)
+        try:
+            refusal = msgspec.json.decode(response.content, type=_Refusal)
+        except msgspec.MsgspecError:
+            refusal = _Refusal(msg=response.text[:200])
+        raise RestError(response.status_code, refusal.code, refusal.msg)
+
+    async def close(self) -> None:
+        await self._client.aclose()

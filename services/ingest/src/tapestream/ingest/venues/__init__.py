@@ -1,0 +1,1 @@
+"""One file a venue, found by listing this package."""
