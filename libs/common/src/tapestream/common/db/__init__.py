@@ -1,0 +1,1 @@
+"""Postgres: tables, migrations, connections, projections and reading history."""

@@ -1,0 +1,228 @@
+"""Reading market history: what the gateway and the analyses ask of it.
+
+Every function takes a connection of :func:`tapestream.common.db.engine.make_engine`'s engine:
+
+>>> async with engine.connect() as connection:
+...     instrument = await find_instrument(connection, "binance_usdm", "BTCUSDT")
+...     newest = await bars(connection, instrument.id, "1m", limit=60)
+
+Times are aware datetimes; a period includes its start and not its end. Rows come oldest first,
+and where there are more than ``limit`` they are the newest ones of the period, unless
+``oldest_first`` asks for the others. All raise sqlalchemy.exc.DBAPIError while the server is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from tapestream.common.db.tables import Bar, Gap, Instrument, Quote, Trade
+
+
+class InstrumentRow(NamedTuple):
+    id: int
+    venue: str
+    symbol: str
+    kind: str
+    currency: str
+    base: str
+    price_step: float
+    qty_step: float
+    multiplier: float
+    session: str
+    contract_id: int | None
+
+
+class TradeRow(NamedTuple):
+    id: int
+    ts: datetime
+    price: float
+    qty: float
+    buyer_maker: bool
+    kind: int
+
+
+class QuoteRow(NamedTuple):
+    id: int
+    ts: datetime
+    bid: float
+    bid_qty: float
+    ask: float
+    ask_qty: float
+
+
+class BarRow(NamedTuple):
+    ts: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    quote_volume: float
+    buy_volume: float
+    trades: int
+    first_id: int
+    last_id: int
+    rev: int
+    source: str
+
+
+class GapRow(NamedTuple):
+    instrument_id: int
+    from_id: int
+    to_id: int
+    from_ts: datetime | None
+    to_ts: datetime | None
+    reason: str
+    detected_at: datetime
+
+
+class TableStats(NamedTuple):
+    """About one table. ``rows`` is Postgres' estimate, which is exact enough and costs nothing."""
+
+    table: str
+    rows: int
+    size_bytes: int
+    oldest: datetime | None
+    newest: datetime | None
+
+
+async def instruments(connection: AsyncConnection) -> list[InstrumentRow]:
+    """All instruments that history knows."""
+    query = _select(Instrument, InstrumentRow).order_by(col(Instrument.venue), col(Instrument.symbol))
+    return [InstrumentRow(*row) for row in await connection.execute(query)]
+
+
+async def find_instrument(connection: AsyncConnection, venue: str, symbol: str) -> InstrumentRow | None:
+    """One instrument by name; None where history has nothing of it."""
+    query = _select(Instrument, InstrumentRow).where(
+        col(Instrument.venue) == venue, col(Instrument.symbol) == symbol
+    )
+    row = (await connection.execute(query)).first()
+    return InstrumentRow(*row) if row else None
+
+
+async def trades(
+    connection: AsyncConnection,
+    instrument_id: int,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    *,
+    limit: int,
+    oldest_first: bool = False,
+) -> list[TradeRow]:
+    """Trades of a period, in the order of their ids."""
+    query = _select(Trade, TradeRow).where(
+        col(Trade.instrument_id) == instrument_id, *_period(Trade, start, end)
+    )
+    return await _page(connection, query, col(Trade.id), TradeRow, limit, oldest_first)
+
+
+async def quotes(
+    connection: AsyncConnection,
+    instrument_id: int,
+    start: datetime,
+    end: datetime,
+    *,
+    limit: int,
+    oldest_first: bool = False,
+) -> list[QuoteRow]:
+    """Best bids and asks of a period. The table has no key, so a period is a must: keep it short."""
+    query = _select(Quote, QuoteRow).where(
+        col(Quote.instrument_id) == instrument_id, *_period(Quote, start, end)
+    )
+    return await _page(connection, query, col(Quote.ts), QuoteRow, limit, oldest_first)
+
+
+async def bars(
+    connection: AsyncConnection,
+    instrument_id: int,
+    timeframe: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    *,
+    limit: int,
+    oldest_first: bool = False,
+) -> list[BarRow]:
+    """Bars whose interval starts in a period."""
+    query = _select(Bar, BarRow).where(
+        col(Bar.instrument_id) == instrument_id, col(Bar.timeframe) == timeframe, *_period(Bar, start, end)
+    )
+    return await _page(connection, query, col(Bar.ts), BarRow, limit, oldest_first)
+
+
+async def gaps(
+    connection: AsyncConnection,
+    instrument_id: int | None = None,
+    reasons: Sequence[str] = (),
+    *,
+    limit: int,
+) -> list[GapRow]:
+    """The gap ledger, newest detection first; of all instruments where none is named."""
+    query = _select(Gap, GapRow).order_by(col(Gap.detected_at).desc(), col(Gap.from_id).desc()).limit(limit)
+    if instrument_id is not None:
+        query = query.where(col(Gap.instrument_id) == instrument_id)
+    if reasons:
+        query = query.where(col(Gap.reason).in_(reasons))
+    return [GapRow(*row) for row in await connection.execute(query)]
+
+
+async def stats(connection: AsyncConnection) -> list[TableStats]:
+    """Rows, bytes and period of trades, quotes, bars and gaps."""
+    found = []
+    for table, ts in (("trades", "ts"), ("quotes", "ts"), ("bars", "ts"), ("gaps", "detected_at")):
+        size = sa.text("""
+            SELECT coalesce(sum(greatest(s.n_live_tup, 0)), 0)::int8,
+                   coalesce(sum(pg_total_relation_size(t.relid)), 0)::int8
+            FROM pg_partition_tree(cast(:name AS regclass)) AS t
+            LEFT JOIN pg_stat_user_tables AS s ON s.relid = t.relid WHERE t.isleaf""")
+        rows, size_bytes = (await connection.execute(size, {"name": table})).one()
+        oldest, newest = await _ends(connection, table, ts)
+        found.append(TableStats(table, rows, size_bytes, oldest, newest))
+    return found
+
+
+async def _ends(connection: AsyncConnection, table: str, ts: str) -> tuple[datetime | None, datetime | None]:
+    """First and last time. Of a partitioned table only its outer days are read."""
+    names = (
+        await connection.execute(
+            sa.text(
+                "SELECT inhrelid::regclass::text FROM pg_inherits "
+                "WHERE inhparent = cast(:name AS regclass) ORDER BY 1"
+            ),
+            {"name": table},
+        )
+    ).scalars()
+    parts = list(names) or [table]
+    column: sa.ColumnClause[datetime] = sa.column(ts)
+    oldest = (
+        await connection.execute(sa.select(sa.func.min(column)).select_from(sa.table(parts[0])))
+    ).scalar()
+    newest = (
+        await connection.execute(sa.select(sa.func.max(column)).select_from(sa.table(parts[-1])))
+    ).scalar()
+    return oldest, newest
+
+
+def _select(table: Any, row: Any) -> sa.Select[Any]:
+    return sa.select(*(getattr(table, name) for name in row._fields))
+
+
+def _period(table: Any, start: datetime | None, end: datetime | None) -> list[sa.ColumnElement[bool]]:
+    return [
+        *([col(table.ts) >= start] if start is not None else []),
+        *([col(table.ts) < end] if end is not None else []),
+    ]
+
+
+async def _page(
+    connection: AsyncConnection, query: sa.Select[Any], key: Any, row: Any, limit: int, oldest_first: bool
+) -> list[Any]:
+    query = query.order_by(key if oldest_first else key.desc()).limit(limit)
+    found = [row(*one) for one in await connection.execute(query)]
+    return found if oldest_first else found[::-1]

@@ -1,0 +1,1 @@
+"""What the recorder decides, without any I/O."""
