@@ -14,7 +14,7 @@ import structlog
 
 from tapestream.ingest import metrics
 from tapestream.ingest.core.backoff import full_jitter
-from tapestream.ingest.market import MarketWriter
+from tapestream.ingest.market import BATCH_MOST, MarketWriter
 from tapestream.ingest.venue import FrameError, Route, Venue
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,7 @@ HEALTHY_S = 10.0
 """A connection that lasted so long resets the back-off."""
 
 
+_TEXT = picows.WSMsgType.TEXT
 _request_ids = itertools.count(1)
 """Shared by all routes: replies come back through one sink."""
 
@@ -38,7 +39,9 @@ class VenueSocket(picows.WSListener):
 
     def __init__(self, venue: Venue, route: Route, writer: MarketWriter) -> None:
         self._venue, self._route, self._writer = venue, route, writer
+        self._parse = route.parse
         self._parts: list[bytes] = []
+        self._had_data = False
         self.transport: picows.WSTransport | None = None
         self.closed = asyncio.Event()
         self.opened_s = self.last_data_s = time.monotonic()
@@ -49,10 +52,28 @@ class VenueSocket(picows.WSListener):
         self.transport = transport
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        kind = frame.msg_type
-        if kind is picows.WSMsgType.TEXT and frame.fin:
+        if frame.msg_type is _TEXT and frame.fin:
             self._read(frame.get_payload_as_memoryview())
-        elif kind is picows.WSMsgType.CLOSE:
+        else:
+            self._on_other_frame(transport, frame)
+        if frame.last_in_buffer:
+            self.last_data_s = time.monotonic() if self._had_data else self.last_data_s
+            self._had_data = False
+            self._writer.flush()
+        elif self._writer.pending >= BATCH_MOST:
+            self._writer.flush()
+
+    def _read(self, payload: bytes | memoryview) -> None:
+        try:
+            self._parse(payload, self._writer)
+            self._had_data = True
+            self.data_frames += 1
+        except FrameError as error:
+            self._writer.refuse("bad_frame", f"{self._route.name}: {error}: {bytes(payload[:80])!r}")
+
+    def _on_other_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        kind = frame.msg_type
+        if kind is picows.WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code() or picows.WSCloseCode.OK)
             transport.disconnect()
         elif kind in (picows.WSMsgType.TEXT, picows.WSMsgType.CONTINUATION):
@@ -62,17 +83,6 @@ class VenueSocket(picows.WSListener):
                 self._read(whole)
         elif kind is picows.WSMsgType.BINARY:
             self._writer.refuse("binary_frame", f"{self._route.name}: {frame.payload_size} bytes")
-        if frame.last_in_buffer or self._writer.full:
-            self._writer.flush()
-
-    def _read(self, payload: bytes | memoryview) -> None:
-        try:
-            self._route.parse(payload, self._writer)
-        except FrameError as error:
-            self._writer.refuse("bad_frame", f"{self._route.name}: {error}: {bytes(payload[:80])!r}")
-        else:
-            self.data_frames += 1
-            self.last_data_s = time.monotonic()
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         self._writer.flush()

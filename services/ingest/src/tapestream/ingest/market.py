@@ -21,7 +21,7 @@ from tapestream.common.contracts.messages import (
 )
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.ingest import metrics
-from tapestream.ingest.core.sequencer import TradeSequencer
+from tapestream.ingest.core.sequencer import Tally, TradeSequencer
 from tapestream.ingest.core.trades import MARKET, Trade
 from tapestream.ingest.core.watermark import Watermark
 
@@ -54,8 +54,10 @@ class SymbolFeed:
     first_recv_ns: int = 0
     trades_dirty: bool = False
     quotes_dirty: bool = False
+    traded: bool = False
+    """A trade came over the socket since the last second's tick."""
     last_trade_s: float = 0.0
-    """Monotonic time of the last trade from the socket."""
+    """Monotonic time of the last such tick, 0 before the first."""
 
 
 class MarketWriter:
@@ -79,14 +81,14 @@ class MarketWriter:
         self.on_reply: Callable[[int, str], None] = lambda _id, _error: None
         self.feeds: dict[str, SymbolFeed] = {}
         self._dirty: list[SymbolFeed] = []
-        self._pending = 0
+        self.pending = 0
+        """Trades and quotes gathered since the last flush."""
+        self._now_ns = 0
         self._clock_due = False
-        self._last_trade_s = 0.0
+        self._newest_event_ns = 0
         self._newest_quote_ns = 0
         self._gap_ordinals: dict[str, int] = {}
-        self._received = metrics.received.labels(venue)
-        self._received_quotes = metrics.received_quotes.labels(venue)
-        self._duplicates = metrics.duplicates.labels(venue)
+        self._received = self._received_quotes = 0
         self._batch_trades = metrics.batch_trades.labels(venue)
         self._publish_lag = metrics.publish_lag.labels(venue)
 
@@ -132,7 +134,7 @@ class MarketWriter:
         kind: str,
         event_ns: int,
     ) -> None:
-        self._received.inc()
+        self._received += 1
         feed = self.feeds.get(symbol)
         if feed is None:
             self.refuse("unknown_symbol", symbol)
@@ -142,18 +144,21 @@ class MarketWriter:
         ):
             self.refuse("bad_number", f"{symbol} trade {trade_id}: price {price}, quantity {qty}")
             return
-        now_ns = time.time_ns()
-        self._last_trade_s = feed.last_trade_s = time.monotonic()
+        now_ns = self._now_ns or self._begin_read()
+        feed.traded = True
         if feed.sequencer.offer(trade_id, ts_ns, price, qty, buyer_maker, kind, now_ns):
-            self._mark(feed, now_ns)
-            self._pending += 1
-        if self._watermark.see(event_ns):
-            self._clock_due = True
+            if not feed.first_recv_ns:
+                self._mark(feed, now_ns)
+            self.pending += 1
+        if event_ns > self._newest_event_ns:
+            self._newest_event_ns = event_ns
+            if self._watermark.see(event_ns):
+                self._clock_due = True
 
     def quote(
         self, symbol: str, update_id: int, ts_ns: int, bid: float, bid_qty: float, ask: float, ask_qty: float
     ) -> None:
-        self._received_quotes.inc()
+        self._received_quotes += 1
         feed = self.feeds.get(symbol)
         if feed is None or update_id <= feed.last_quote_id:
             return
@@ -161,7 +166,7 @@ class MarketWriter:
             self.refuse("bad_number", f"{symbol} quote {update_id}")
             return
         feed.last_quote_id = update_id
-        now_ns = time.time_ns()
+        now_ns = self._now_ns or self._begin_read()
         self._newest_quote_ns = max(self._newest_quote_ns, ts_ns)
         quotes = feed.quotes
         quotes.id.append(update_id)
@@ -171,8 +176,9 @@ class MarketWriter:
         quotes.ask.append(ask)
         quotes.ask_qty.append(ask_qty)
         feed.quotes_dirty = True
-        self._mark(feed, now_ns)
-        self._pending += 1
+        if not feed.first_recv_ns:
+            self._mark(feed, now_ns)
+        self.pending += 1
 
     def reply(self, request_id: int, error: str) -> None:
         self.on_reply(request_id, error)
@@ -182,22 +188,20 @@ class MarketWriter:
         metrics.refused.labels(self._venue, reason).inc()
         log.warning("venue_data_refused", venue=self._venue, reason=reason, detail=detail[:200])
 
-    def _mark(self, feed: SymbolFeed, now_ns: int) -> None:
-        if not feed.first_recv_ns:
-            feed.first_recv_ns = now_ns
-            self._dirty.append(feed)
+    def _begin_read(self) -> int:
+        """One look at the clock for all frames of a read."""
+        self._now_ns = time.time_ns()
+        return self._now_ns
 
-    @property
-    def full(self) -> bool:
-        """True where a batch should not wait for the end of the read."""
-        return self._pending >= BATCH_MOST
+    def _mark(self, feed: SymbolFeed, now_ns: int) -> None:
+        feed.first_recv_ns = now_ns
+        self._dirty.append(feed)
 
     # --- holes
 
     def fill(self, feed: SymbolFeed, trades: Iterable[Trade], covered_to: int) -> int:
         """Put a venue's history where the socket left a hole."""
         filled = feed.sequencer.fill(trades, covered_to)
-        metrics.filled.labels(self._venue).inc(filled)
         self._after_hole(feed)
         return filled
 
@@ -207,7 +211,7 @@ class MarketWriter:
         self._after_hole(feed)
 
     def _after_hole(self, feed: SymbolFeed) -> None:
-        if feed.sequencer.ready:
+        if feed.sequencer.ready and not feed.first_recv_ns:
             self._mark(feed, time.time_ns())
         self._clock_due = True
         self.flush()
@@ -216,9 +220,10 @@ class MarketWriter:
 
     def flush(self) -> None:
         """Publish what has been gathered, then the watermark where it is due."""
+        self._now_ns = 0
         if self._dirty:
             dirty, self._dirty = self._dirty, []
-            self._pending = 0
+            self.pending = 0
             for feed in dirty:
                 if feed.sequencer.ready:
                     self._publish_trades(feed)
@@ -239,12 +244,33 @@ class MarketWriter:
             metrics.clock_lag.labels(self._venue).set((now_ns - ts_ns) / 1e9)
 
     def tick(self, trades_live: bool) -> None:
-        """Once a second: keep the clock going by quotes where there are no trades."""
-        if trades_live and time.monotonic() - self._last_trade_s > 1:
+        """Once a second: keep the clock going by quotes where there are no trades, and report."""
+        now_s = time.monotonic()
+        traded = False
+        for feed in self.feeds.values():
+            if feed.traded:
+                feed.traded, feed.last_trade_s, traded = False, now_s, True
+        if trades_live and not traded:
             self._watermark.see(self._newest_quote_ns - 1_000_000_000)
         self.publish_clock()
-        metrics.holes.labels(self._venue).set(sum(1 for f in self.feeds.values() if f.sequencer.held))
-        metrics.backlog.labels(self._venue).set(self._publisher.backlog_bytes)
+        self._report()
+
+    def _report(self) -> None:
+        """Counting in Prometheus on each trade would cost more than parsing it."""
+        venue = self._venue
+        metrics.received.labels(venue).inc(self._received)
+        metrics.received_quotes.labels(venue).inc(self._received_quotes)
+        self._received = self._received_quotes = 0
+        for feed in self.feeds.values():
+            tally = feed.sequencer.tally
+            metrics.duplicates.labels(venue).inc(tally.duplicates)
+            metrics.reordered.labels(venue).inc(tally.reordered)
+            metrics.filled.labels(venue).inc(tally.filled)
+            for reason, count in tally.by_reason.items():
+                metrics.gap_ids.labels(venue, reason).inc(count)
+            feed.sequencer.tally = Tally()
+        metrics.holes.labels(venue).set(sum(1 for f in self.feeds.values() if f.sequencer.held))
+        metrics.backlog.labels(venue).set(self._publisher.backlog_bytes)
 
     def _publish_trades(self, feed: SymbolFeed) -> None:
         prev_id, trades, gaps = feed.sequencer.take()
@@ -263,13 +289,12 @@ class MarketWriter:
                 price=trades.price[part],
                 qty=trades.qty[part],
                 buyer_maker=trades.buyer_maker[part],
-                kind=UNSET if trades.all_market else trades.kind[part],
+                kind=UNSET if trades.kind is None else trades.kind[part],
                 gaps=[gap for gap in gaps if prev_id < gap.to_id <= up_to] or UNSET,
             )
             self._publisher.put(feed.trade_subject, batch.last_id, encode(batch))
             prev_id = batch.last_id
         for gap in gaps:
-            metrics.gap_ids.labels(self._venue, gap.reason).inc(gap.to_id - gap.from_id + 1)
             self._publish_gap(feed, gap.from_id, gap.to_id, gap.reason)
         self._batch_trades.observe(count)
         self._publish_lag.observe((time.time_ns() - feed.first_recv_ns) / 1e9)

@@ -86,7 +86,9 @@ class TradeSequencer:
         self.tally.received += 1
         expected = self.last_id + 1
         if trade_id == expected or expected == 0:
-            self._let_through(trade_id, ts_ns, price, qty, buyer_maker, kind)
+            self._out.append(trade_id, ts_ns, price, qty, buyer_maker, kind)
+            self.last_id = trade_id
+            self.last_ts_ns = ts_ns
             self.verified = True
             if self._held:
                 self.tally.reordered += 1

@@ -28,20 +28,18 @@ class TradeColumns:
     price: list[float] = field(default_factory=list)
     qty: list[float] = field(default_factory=list)
     buyer_maker: list[bool] = field(default_factory=list)
-    kind: list[str] = field(default_factory=list)
-    all_market: bool = True
+    kind: list[str] | None = None
+    """None while all are ``MARKET``."""
 
     def append(
         self, trade_id: int, ts_ns: int, price: float, qty: float, buyer_maker: bool, kind: str
     ) -> None:
+        if kind != MARKET and self.kind is None:
+            self.kind = [MARKET] * len(self.id)
+        if self.kind is not None:
+            self.kind.append(kind)
         self.id.append(trade_id)
         self.ts_ns.append(ts_ns)
         self.price.append(price)
         self.qty.append(qty)
         self.buyer_maker.append(buyer_maker)
-        self.kind.append(kind)
-        if kind != MARKET:
-            self.all_market = False
-
-    def __len__(self) -> int:
-        return len(self.id)

@@ -1,0 +1,1 @@
+"""Benchmarks: figures beside their floors, taken side by side in one run."""

@@ -1,0 +1,125 @@
+"""A recorded session through the whole system: every trade, every field, every bar."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pandas as pd
+import pytest
+import websockets
+
+from tests.support import tapes
+from tests.support.stack import Stack, running_stack, wait_until
+
+SPEED = 20
+FRAMES = {"1s": "1s", "1m": "1min", "5m": "5min"}
+
+
+async def collect(stack: Stack, symbols: list[str], counts: dict[str, int]) -> dict[str, list[dict]]:
+    """Subscribe before the tape starts and gather every trade frame."""
+    seen: dict[str, list[dict]] = {symbol: [] for symbol in symbols}
+    async with websockets.connect(f"ws://127.0.0.1:{stack.http_port}/ws", max_queue=None) as ws:
+        await ws.send(json.dumps({"action": "subscribe", "channels": [f"trades:{s}" for s in symbols]}))
+        while json.loads(await asyncio.wait_for(ws.recv(), 10))["type"] != "subscription":
+            pass
+        httpx.post(f"{stack.sim}/control/start").raise_for_status()
+        while any(len(seen[s]) < counts[s] for s in symbols):
+            frame = json.loads(await asyncio.wait_for(ws.recv(), 60))
+            if frame["type"] == "trade":
+                seen[frame["symbol"]].append(frame)
+    return seen
+
+
+@pytest.mark.integration
+def test_two_recorded_symbols_at_twenty_times_their_speed(tmp_path: Path) -> None:
+    tapes.need(*tapes.USDM)
+    truth = tapes.trades(*tapes.USDM)
+    counts = {symbol: len(rows) for symbol, rows in truth.items()}
+    assert counts == {"BTCUSDT": 21_313, "ETHUSDT": 14_076}
+    settings = {"TAPE": ",".join(map(str, tapes.USDM)), "SPEED": str(SPEED), "AVAILABLE_SYMBOLS": ""}
+    with running_stack(tmp_path, **settings) as stack:
+        seen = asyncio.run(collect(stack, sorted(truth), counts))
+        wait_until(
+            lambda: stack.sql("select count(*) from trades")[0][0] == sum(counts.values()),
+            "all trades recorded",
+        )
+        for symbol, rows in truth.items():
+            assert_stored(stack, symbol, rows)
+            assert_served(seen[symbol], rows)
+            for timeframe, frequency in FRAMES.items():
+                assert_bars(stack, symbol, timeframe, frequency, rows)
+        assert stack.sql("select count(*) from gaps") == [(0,)]
+
+
+def assert_stored(stack: Stack, symbol: str, rows: list[tapes.TapeTrade]) -> None:
+    stored = stack.sql(
+        "select t.id, t.ts, t.price, t.qty, t.buyer_maker, t.kind from trades t "
+        "join instruments i on i.id = t.instrument_id where i.symbol = %s order by t.id",
+        symbol,
+    )
+    assert stored == [
+        (
+            row.id,
+            datetime.fromtimestamp(row.ts_ms // 1000, timezone.utc).replace(microsecond=row.ts_ms % 1000 * 1000),
+            float(row.price),
+            float(row.qty),
+            row.buyer_maker,
+            0,
+        )
+        for row in rows
+    ]
+
+
+def assert_served(seen: list[dict], rows: list[tapes.TapeTrade]) -> None:
+    assert [frame["id"] for frame in seen] == [row.id for row in rows]
+    for frame, row in zip(seen, rows, strict=True):
+        assert Decimal(str(frame["price"])) == Decimal(row.price)
+        assert Decimal(str(frame["qty"])) == Decimal(row.qty)
+        assert frame["side"] == ("sell" if row.buyer_maker else "buy")
+        assert round(datetime.fromisoformat(frame["ts"]).timestamp() * 1000) == row.ts_ms
+    assert all(a["seq"] < b["seq"] for a, b in zip(seen, seen[1:], strict=False))
+
+
+def assert_bars(
+    stack: Stack, symbol: str, timeframe: str, frequency: str, rows: list[tapes.TapeTrade]
+) -> None:
+    """Against pandas for prices and Decimal for sums; the last interval has nothing after it to close it."""
+    frame = pd.DataFrame(
+        {
+            "price": [float(row.price) for row in rows],
+            "qty": [Decimal(row.qty) for row in rows],
+            "quote": [Decimal(row.qty) * Decimal(row.price) for row in rows],
+            "buy": [Decimal(0) if row.buyer_maker else Decimal(row.qty) for row in rows],
+        },
+        index=pd.to_datetime([row.ts_ms for row in rows], unit="ms", utc=True),
+    )
+    groups = frame.groupby(frame.index.floor(frequency))
+    expected = [
+        (
+            start.to_pydatetime(),
+            group["price"].iloc[0],
+            group["price"].max(),
+            group["price"].min(),
+            group["price"].iloc[-1],
+            float(sum(group["qty"])),
+            float(sum(group["quote"])),
+            float(sum(group["buy"])),
+            len(group),
+        )
+        for start, group in groups
+    ]
+    query = (
+        "select b.ts, b.open, b.high, b.low, b.close, b.volume, b.quote_volume, b.buy_volume, b.trades "
+        "from bars b join instruments i on i.id = b.instrument_id "
+        "where i.symbol = %s and b.timeframe = %s order by b.ts"
+    )
+    stored = wait_until(
+        lambda: (found := stack.sql(query, symbol, timeframe)) and len(found) >= len(expected) - 1 and found,
+        f"closed bars {timeframe} of {symbol}",
+    )
+    assert stored == expected[: len(stored)]

@@ -1,0 +1,172 @@
+"""The whole system as ``make run`` starts it, on free ports and in a folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+
+START_S = 60.0
+MODULES = {
+    "simulator": "tapestream.simulators.binance",
+    "ingest": "tapestream.ingest",
+    "bars": "tapestream.ingest.bars",
+    "recorder": "tapestream.ingest.recorder",
+    "gateway": "tapestream.gateway",
+}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+
+
+def free_block(count: int) -> int:
+    """First of several neighbouring free ports."""
+    for first in range(20_000 + os.getpid() % 5000, 32_000, count):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise RuntimeError("no free ports")
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30.0, every: float = 0.05) -> Any:
+    """Poll until the condition holds and return what it said; fail with ``what`` after a deadline."""
+    deadline = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            last = condition()
+        except (httpx.HTTPError, psycopg.Error, OSError) as error:
+            last = error
+        else:
+            if last:
+                return last
+        time.sleep(every)
+    raise AssertionError(f"not within {seconds} s: {what} (last: {last!r})")
+
+
+class Stack:
+    """A running system. Use :func:`running_stack`."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.http_port, self.nats_port, self.postgres_port, self.sim_port = free_ports(4)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "DATA_DIR": str(folder / "data"),
+            "PORT": str(self.http_port),
+            "NATS_PORT": str(self.nats_port),
+            "POSTGRES_PORT": str(self.postgres_port),
+            "BINANCE_SIM_PORT": str(self.sim_port),
+            "METRICS_BASE_PORT": str(free_block(8)),
+            "STREAM_STORE_BYTES": str(2 << 30),
+            **settings,
+        }
+        self.log = folder / "log.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def sim(self) -> str:
+        return f"http://127.0.0.1:{self.sim_port}"
+
+    @property
+    def nats(self) -> str:
+        return f"nats://127.0.0.1:{self.nats_port}"
+
+    @property
+    def dsn(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.postgres_port}/tapestream"
+
+    def start(self) -> None:
+        """Start, and wait until the gateway says that everything is ready."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tapestream.common.supervisor"],
+                env=self.environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(self._ready_or_dead, f"the system ready, see {self.log}", START_S)
+
+    def _ready_or_dead(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(f"the start failed:\n{self.log.read_text()[-3000:]}")
+        return httpx.get(f"{self.http}/health/ready", timeout=2).status_code == 200
+
+    def stop(self) -> None:
+        """Stop as Ctrl-C does."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+
+    def pids(self, part: str) -> list[int]:
+        """Processes of a part: a name in MODULES, ``nats`` or ``postgres``."""
+        assert self._process is not None
+        found = []
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                line = child.cmdline()
+                if part in MODULES:
+                    match = "-m" in line and MODULES[part] == line[line.index("-m") + 1]
+                elif part == "nats":
+                    match = bool(line) and "nats-server" in line[0]
+                else:
+                    match = bool(line) and line[0].endswith("/postgres")
+                if match:
+                    found.append(child.pid)
+        return found
+
+    def kill(self, part: str) -> None:
+        """``kill -9`` the first process of a part."""
+        for pid in self.pids(part)[:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn, connect_timeout=5) as connection:
+            return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        answer = httpx.get(self.http + path, params=parameters, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextlib.contextmanager
+def running_stack(folder: Path, **settings: str) -> Iterator[Stack]:
+    """A started system, stopped at the end."""
+    stack = Stack(folder, settings)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
