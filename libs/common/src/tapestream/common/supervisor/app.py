@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tapestream.common.errors import TapestreamError
 from tapestream.common.supervisor.banner import Places, banner
@@ -56,6 +57,10 @@ def supervise(settings: SupervisorSettings, programs: Sequence[Program] = PROGRA
         folder.close()
 
 
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(function)
+
+
 def _ports(placed: Sequence[Placed], settings: SupervisorSettings) -> list[NeededPort]:
     needed: list[NeededPort] = []
     for each in placed:
@@ -93,7 +98,7 @@ class _Run:
             tty=tty,
             colour=tty and not os.environ.get("NO_COLOR"),
             debug=self._settings.debug,
-            on_closed=lambda: loop.call_soon_threadsafe(self._stopping.set),
+            on_closed=lambda: _call(loop, self._stopping.set),
         )
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop_signal, number)
@@ -109,12 +114,14 @@ class _Run:
         stop = asyncio.create_task(self._stopping.wait())
         try:
             while not stop.done():
-                pending = {stop, *self._tasks} | ({starting} if not starting.done() else set())
+                pending: set[asyncio.Task[Any]] = {stop, *self._tasks}
+                if not starting.done():
+                    pending.add(starting)
                 # A child's task that fails while the start waits must end the start: look often.
                 done, _ = await asyncio.wait(pending, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
                 if starting.done():
                     starting.result()
-                for task in done & self._tasks.keys():
+                for task in [task for task in self._tasks if task in done]:
                     task.result()
                     del self._tasks[task]
         finally:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +45,7 @@ class ChildPlan:
 
     name: str
     command: Callable[[], list[str]]
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Added to our own."""
     before_start: Callable[[], None] = lambda: None
     is_ready: Callable[[], bool] | None = None
@@ -164,7 +164,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=write_fd,
                 stderr=write_fd,
-                env=os.environ | plan.environment,
+                env={**os.environ, **plan.environment},
                 start_new_session=True,  # the terminal's Ctrl-C is for us alone
             )
         finally:

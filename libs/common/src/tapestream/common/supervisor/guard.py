@@ -65,7 +65,7 @@ class Guard:
 
     def _send(self, line: str) -> None:
         pipe = self._process.stdin
-        assert pipe is not None  # noqa: S101 - made with PIPE
+        assert pipe is not None
         try:
             os.write(pipe.fileno(), line.encode())
         except BrokenPipeError:
@@ -75,7 +75,7 @@ class Guard:
         self._process.wait()
         self._process = self._start()
         pipe = self._process.stdin
-        assert pipe is not None  # noqa: S101 - made with PIPE
+        assert pipe is not None
         os.write(pipe.fileno(), "".join(self._lines.values()).encode())
 
 

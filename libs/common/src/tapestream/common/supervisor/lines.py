@@ -6,7 +6,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 NAME_WIDTH = 11
 _RESET, _DIM, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
@@ -71,7 +71,7 @@ def _fields(text: str) -> dict[str, Any] | None:
         fields = json.loads(text)
     except ValueError:
         return None
-    return fields if isinstance(fields, dict) and "event" in fields else None
+    return cast("dict[str, Any]", fields) if isinstance(fields, dict) and "event" in fields else None
 
 
 def _clock(timestamp: object) -> str:

@@ -12,7 +12,7 @@ class SupervisorSettings(Settings):
 
     port: Port = Field(8000, description="Port of the HTTP and WebSocket API")
     gateway_workers: int = Field(1, ge=1, le=64, description="Gateway processes that share PORT")
-    binance_sim_port: Port = Field(8901, description="Port of the bundled Binance simulator")
+    binance_sim_port: Port = Field(9443, description="Port of the bundled Binance simulator")
     binance_ws_url: str = Field("", description="WebSocket address of Binance; empty picks it by FEED")
     binance_rest_url: str = Field("", description="REST address of Binance; empty picks it by FEED")
     binance_api_key: SecretStr = Field(

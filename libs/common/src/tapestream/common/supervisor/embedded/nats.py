@@ -20,9 +20,9 @@ _PROBE_S = 0.5
 class EmbeddedNats(EmbeddedServer):
     """One nats-server. ``folder/store`` keeps the streams, ``folder/nats.conf`` its configuration."""
 
-    name = "nats"
+    name: ClassVar[str] = "nats"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    ready_within_s = 60.0  # a big store is read first
+    ready_within_s: ClassVar[float] = 60.0  # a big store is read first
 
     def __init__(self, folder: Path, port: int | None = None, *, store_bytes: int = 1 << 30) -> None:
         super().__init__(folder, port)

@@ -49,9 +49,9 @@ FAST = LAPTOP | {"fsync": "off", "full_page_writes": "off", "synchronous_commit"
 class EmbeddedPostgres(EmbeddedServer):
     """One cluster with one database. ``folder/cluster`` is Postgres' own, beside it the password."""
 
-    name = "postgres"
+    name: ClassVar[str] = "postgres"
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": ends sessions, checkpoints, stops
-    ready_within_s = 120.0  # recovery after a power cut comes first
+    ready_within_s: ClassVar[float] = 120.0  # recovery after a power cut comes first
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return self.cluster.resolve()
 
     @property
-    def identity(self) -> Identity:  # type: ignore[override]
+    def identity(self) -> Identity:
         return postgres_identity(self._bin / "postgres")
 
     @property

@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from tapestream.common.errors import TapestreamError
 from tapestream.common.supervisor import guardian
@@ -31,10 +31,9 @@ class ServerStartError(TapestreamError):
 class EmbeddedServer(ABC):
     """A server of our own, in a folder of its own, on a loopback port of its own."""
 
-    name: str
-    stop_signal: signal.Signals
-    ready_within_s: float
-    identity: Identity = SAME
+    name: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals]
+    ready_within_s: ClassVar[float]
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         """``folder`` keeps its data; without a port a free one is taken."""
@@ -47,6 +46,11 @@ class EmbeddedServer(ABC):
     def log_file(self) -> Path:
         """Where ``start`` writes the server's output; under the supervisor it goes to the console."""
         return self.folder / "server.log"
+
+    @property
+    def identity(self) -> Identity:
+        """As whom it runs."""
+        return SAME
 
     @property
     def work_folder(self) -> Path | None:
