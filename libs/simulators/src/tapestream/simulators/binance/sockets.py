@@ -58,12 +58,12 @@ class Sockets:
         return [
             WebSocketRoute(prefix + path, self._serve)
             for prefix in ("", *_PREFIXES)
-            for path in ("/ws", "/ws/{streams:path}", "/stream")
+            for path in ("/ws", "/ws/{streams:path}", "/stream", "/stream/{number}")
         ]
 
     async def _serve(self, websocket: WebSocket) -> None:
         path = websocket.url.path
-        route, combined = route_of(path), path.endswith("/stream")
+        route, combined = route_of(path), "/stream" in path.partition("/ws")[0]
         if self._hub.faults.is_on(FaultKind.REFUSE, time.monotonic()):
             await websocket.send_denial_response(PlainTextResponse("Service Unavailable", 503))
             return
