@@ -13,7 +13,7 @@ and where there are more than ``limit`` they are the newest ones of the period, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from tapestream.common.db.tables import Bar, Gap, Instrument, Quote, Trade
+from tapestream.common.db.tables import Bar, Gap, Instrument, Quote, QuoteHead, Trade, TradeHead
 
 
 class InstrumentRow(NamedTuple):
@@ -173,43 +173,67 @@ async def gaps(
 
 
 async def stats(connection: AsyncConnection) -> list[TableStats]:
-    """Rows, bytes and period of trades, quotes, bars and gaps."""
+    """Rows, bytes and period of trades, quotes, bars and gaps, without reading whole tables."""
     found = []
-    for table, ts in (("trades", "ts"), ("quotes", "ts"), ("bars", "ts"), ("gaps", "detected_at")):
-        size = sa.text("""
-            SELECT coalesce(sum(greatest(s.n_live_tup, 0)), 0)::int8,
-                   coalesce(sum(pg_total_relation_size(t.relid)), 0)::int8
-            FROM pg_partition_tree(cast(:name AS regclass)) AS t
-            LEFT JOIN pg_stat_user_tables AS s ON s.relid = t.relid WHERE t.isleaf""")
-        rows, size_bytes = (await connection.execute(size, {"name": table})).one()
-        oldest, newest = await _ends(connection, table, ts)
+    for table, ends in _ENDS.items():
+        rows, size_bytes = (await connection.execute(_SIZE, {"name": table})).one()
+        oldest, newest = await ends(connection)
         found.append(TableStats(table, rows, size_bytes, oldest, newest))
     return found
 
 
-async def _ends(connection: AsyncConnection, table: str, ts: str) -> tuple[datetime | None, datetime | None]:
-    """First and last time. Of a partitioned table only its outer days are read."""
-    names = (
-        await connection.execute(
-            sa.text(
-                "SELECT inhrelid::regclass::text FROM pg_inherits "
-                "WHERE inhparent = cast(:name AS regclass) ORDER BY 1"
-            ),
-            {"name": table},
-        )
-    ).scalars()
-    parts = list(names) or [table]
-    column: sa.ColumnClause[datetime] = sa.column(ts)
-    oldest = (
-        await connection.execute(sa.select(sa.func.min(column)).select_from(sa.table(parts[0])))
-    ).scalar()
-    newest = (
-        await connection.execute(sa.select(sa.func.max(column)).select_from(sa.table(parts[-1])))
-    ).scalar()
+_Ends = tuple[datetime | None, datetime | None]
+
+_SIZE = sa.text("""
+    SELECT coalesce(sum(s.n_live_tup), 0)::int8, coalesce(sum(pg_total_relation_size(t.relid)), 0)::int8
+    FROM pg_partition_tree(cast(:name AS regclass)) AS t
+    LEFT JOIN pg_stat_user_tables AS s ON s.relid = t.relid WHERE t.isleaf
+""")
+_BAR_ENDS = sa.text("""
+    WITH RECURSIVE series AS (  -- one index probe for each instrument and timeframe
+        (SELECT instrument_id, timeframe FROM bars ORDER BY 1, 2 LIMIT 1)
+        UNION ALL
+        SELECT following.* FROM series, LATERAL (
+            SELECT instrument_id, timeframe FROM bars
+            WHERE (instrument_id, timeframe) > (series.instrument_id, series.timeframe) ORDER BY 1, 2 LIMIT 1
+        ) AS following
+    )
+    SELECT min(ends.first), max(ends.last) FROM series, LATERAL (
+        SELECT min(ts) AS first, max(ts) AS last FROM bars
+        WHERE bars.instrument_id = series.instrument_id AND bars.timeframe = series.timeframe
+    ) AS ends
+""")
+_GAP_ENDS = sa.select(sa.func.min(col(Gap.detected_at)), sa.func.max(col(Gap.detected_at)))
+_FIRST_PARTITION = sa.text("""
+    SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = cast(:name AS regclass) ORDER BY 1 LIMIT 1
+""")
+
+
+async def _day_ends(connection: AsyncConnection, table: str, heads: type[TradeHead | QuoteHead]) -> _Ends:
+    """Rows lie in the order in which they were recorded: the first one of the first day will do."""
+    part = (await connection.execute(_FIRST_PARTITION, {"name": table})).scalar()
+    if part is None:
+        return None, None
+    first: sa.ColumnClause[datetime] = sa.column("ts")
+    oldest = (await connection.execute(sa.select(first).select_from(sa.table(part)).limit(1))).scalar()
+    newest = (await connection.execute(sa.select(sa.func.max(col(heads.ts))))).scalar()
     return oldest, newest
 
 
-def _select(table: Any, row: Any) -> sa.Select[Any]:
+async def _ends(connection: AsyncConnection, query: sa.Executable) -> _Ends:
+    oldest, newest = (await connection.execute(query)).one()
+    return oldest, newest
+
+
+_ENDS: dict[str, Callable[[AsyncConnection], Awaitable[_Ends]]] = {
+    "trades": lambda connection: _day_ends(connection, "trades", TradeHead),
+    "quotes": lambda connection: _day_ends(connection, "quotes", QuoteHead),
+    "bars": lambda connection: _ends(connection, _BAR_ENDS),
+    "gaps": lambda connection: _ends(connection, _GAP_ENDS),
+}
+
+
+def _select(table: Any, row: Any) -> Any:
     return sa.select(*(getattr(table, name) for name in row._fields))
 
 

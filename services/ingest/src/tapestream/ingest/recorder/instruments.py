@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 import msgspec
-import nats.errors
 import psycopg
 import structlog
 from nats.js.kv import KeyValue
@@ -68,7 +68,7 @@ async def follow_instruments(bus: Bus, database_url: str) -> None:
         try:
             async with await connect(database_url, "tapestream recorder-instruments") as connection:
                 await _follow(bus, connection)
-        except (psycopg.Error, *FAULTS, nats.errors.Error) as error:
+        except (psycopg.Error, *FAULTS) as error:
             log.info("instruments_retry", error=describe(error))
             await asyncio.sleep(0.5)
 
@@ -92,7 +92,9 @@ async def _follow(bus: Bus, connection: AsyncConnection) -> None:
                 continue
             await upsert_instrument(connection, one)
     finally:
-        await watcher.stop()
+        # On the way out the connection may be closed already, which must not hide why we leave.
+        with contextlib.suppress(*FAULTS):
+            await watcher.stop()
 
 
 async def upsert_instrument(connection: AsyncConnection, one: Instrument) -> None:
