@@ -40,7 +40,7 @@ fmt: $(VENV)/.dev ## format the code, mend what can be mended
 	$(BIN)/ruff format
 
 bench: $(VENV)/.dev ## measure, print one table, write bench-results/
-	$(BIN)/python tests/bench $(ARGS)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 soak: $(VENV)/.dev ## the long tests
 	$(BIN)/python -m pytest -m soak tests/soak $(ARGS)
