@@ -32,6 +32,13 @@ class RawWebSocket(Protocol):
         """Bytes that the client has not taken yet."""
         ...
 
+    def close(self, code: int, reason: str, linger_s: float) -> None:
+        """Say why, behind what was already written, and cut the connection after ``linger_s``.
+
+        Unlike an ASGI close it does not wait for a client that does not read.
+        """
+        ...
+
     def abort(self) -> None:
         """Cut the connection at once, unsent bytes included."""
         ...
@@ -51,6 +58,18 @@ class RawWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def buffered_bytes(self) -> int:
         return self.transport.get_write_buffer_size()
+
+    def close(self, code: int, reason: str, linger_s: float) -> None:
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:  # so that the client's answer to the close is seen
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(linger_s, self.transport.abort)
 
     def abort(self) -> None:
         self.transport.abort()

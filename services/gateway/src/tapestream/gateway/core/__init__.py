@@ -1,0 +1,1 @@
+"""Decisions without input or output: rings, merging, conflation, reading what clients say."""

@@ -1,0 +1,291 @@
+"""Reading what a WebSocket client says.
+
+Channels are ``kind``, ``kind:argument`` or ``bars:<timeframe>:<symbol>``. Older front ends name some
+of them differently; the frames of such a channel then carry that name as their ``type``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.timeframes import timeframe_ns
+
+ACTIONS = ("subscribe", "unsubscribe", "ping")
+CHANNELS_ALLOWED = (
+    "trades:SYMBOL, bars:TIMEFRAME:SYMBOL, quotes:SYMBOL, ticker:SYMBOL, gaps:SYMBOL, signals:A-B, alerts, "
+    "jobs:ID, orders, positions, system_status, market_data:SYMBOL, five_second_bar:SYMBOL, "
+    "trading_signals, job_updates"
+)
+PLAIN = {
+    "alerts",
+    "orders",
+    "positions",
+    "system_status",
+    "trading_signals",
+    "job_updates",
+    "jobs",
+    "signals",
+}
+"""Channels that need no symbol."""
+_BY_SYMBOL = {"trades", "quotes", "ticker", "gaps", "market_data", "five_second_bar"}
+_BY_ARGUMENT = {"signals", "jobs", "trading_signals", "job_updates"}
+_MAX_TEXT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One thing to listen to."""
+
+    kind: str
+    """``trades``, ``bars``, ``quotes``, …"""
+    name: str
+    """As the client wrote it."""
+    symbol: str = ""
+    """``SYMBOL@venue`` where there is one."""
+    timeframe: str = ""
+    frame_type: str = ""
+    """``type`` of the frames where it differs from the usual one."""
+
+    @property
+    def topic(self) -> str:
+        """Name under which frames are published."""
+        return ":".join(part for part in (self.kind, self.timeframe, self.symbol, self.frame_type) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What was wrong with a message: the field, its value and what is allowed."""
+
+    field: str
+    value: Any
+    allowed: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Where a client wants to go on from; None where it did not say."""
+
+    trades: int | None = None
+    bars: int | None = None
+    ids: dict[str, int] = field(default_factory=dict)
+    """Last trade id seen, by ``SYMBOL@venue``."""
+
+    def __bool__(self) -> bool:
+        return self.trades is not None or self.bars is not None or bool(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A client's message, understood."""
+
+    action: str
+    channels: tuple[Channel, ...] = ()
+    since: Since = field(default_factory=Since)
+    interval_ms: int | None = None
+    batch: bool | None = None
+    everything: bool = False
+    """An unsubscribe that names nothing: all of it."""
+    id: Any = None
+    """Echoed in the answer."""
+    faults: tuple[Fault, ...] = ()
+
+
+class BadMessageError(Exception):
+    """A message that cannot be acted on at all."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Understands messages, given what instruments there are."""
+
+    default_venue: str
+    is_known: Callable[[InstrumentName], bool]
+    known_text: Callable[[], str]
+    """What symbols are allowed, for an error's text."""
+
+    def read(self, raw: str | bytes) -> Request:
+        """Raises BadMessageError; wrong channels among right ones are listed in ``faults`` instead."""
+        try:
+            message = msgspec.json.decode(raw) if isinstance(raw, str) else msgspec.msgpack.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadMessageError(
+                Fault(
+                    "message",
+                    _shown(raw),
+                    "a JSON object (or msgpack, sent as binary)",
+                    f"cannot be read: {error}",
+                )
+            ) from None
+        if not isinstance(message, dict):
+            raise BadMessageError(
+                Fault("message", _shown(message), "a JSON object", "the message is not an object")
+            )
+        action = message.get("action", message.get("type"))
+        if action not in ACTIONS:
+            raise BadMessageError(
+                Fault("action", _shown(action), " | ".join(ACTIONS), "this action is not known")
+            )
+        echo = _echo(message.get("id"))
+        if action == "ping":
+            return Request("ping", id=echo)
+        channels, faults = self._channels(message)
+        named = any(message.get(key) for key in ("channels", "symbols", "channel", "symbol"))
+        if action == "unsubscribe":
+            return Request(action, tuple(channels), everything=not named, id=echo, faults=tuple(faults))
+        return Request(
+            action,
+            tuple(channels),
+            since=self._since(message.get("since")),
+            interval_ms=_interval(message.get("interval_ms")),
+            batch=_flag(message.get("batch")),
+            id=echo,
+            faults=tuple(faults),
+        )
+
+    def name_of(self, text: str) -> InstrumentName:
+        """The instrument that a channel's symbol stands for."""
+        return InstrumentName.parse(text, self.default_venue)
+
+    def _channels(self, message: dict[str, Any]) -> tuple[list[Channel], list[Fault]]:
+        channels: dict[str, Channel] = {}
+        faults: list[Fault] = []
+        bare_symbols = _texts(message, "symbols", "symbol")
+        for place, text in enumerate(_texts(message, "channels", "channel")):
+            found = self._channel(text, f"channels[{place}]", bare_symbols)
+            for one in found:
+                if isinstance(one, Fault):
+                    faults.append(one)
+                else:
+                    channels[one.topic] = one
+        if "channels" not in message and "channel" not in message:
+            for place, text in enumerate(bare_symbols):
+                name = self._symbol(text, f"symbols[{place}]")
+                if isinstance(name, Fault):
+                    faults.append(name)
+                    continue
+                for kind in ("trades", "ticker"):
+                    channel = Channel(kind, f"{kind}:{text}", str(name))
+                    channels[channel.topic] = channel
+        return list(channels.values()), faults
+
+    def _channel(self, text: Any, where: str, bare_symbols: list[Any]) -> list[Channel | Fault]:
+        if not isinstance(text, str) or not text or len(text) > _MAX_TEXT:
+            return [Fault(where, _shown(text), CHANNELS_ALLOWED, "a channel is a short text")]
+        kind, _, rest = text.partition(":")
+        if kind == "bars":
+            timeframe, _, symbol = rest.partition(":")
+            return [
+                self._bars(text, one, timeframe, where)
+                for one in ([symbol] if symbol else bare_symbols or [""])
+            ]
+        if kind in _BY_SYMBOL:
+            wanted = [rest] if rest else bare_symbols
+            if not wanted:
+                return [Fault(where, text, f"{kind}:SYMBOL", "this channel needs a symbol")]
+            return [self._by_symbol(kind, text, one, where) for one in wanted]
+        if kind in PLAIN and (not rest or kind in _BY_ARGUMENT):
+            return [Channel(kind, text, rest)]
+        return [Fault(where, text, CHANNELS_ALLOWED, "this channel is not known")]
+
+    def _by_symbol(self, kind: str, text: str, symbol: Any, where: str) -> Channel | Fault:
+        name = self._symbol(symbol, where)
+        if isinstance(name, Fault):
+            return name
+        match kind:
+            case "market_data":
+                return Channel("trades", text, str(name), frame_type="market_data")
+            case "five_second_bar":
+                return Channel("bars", text, str(name), "5s", "five_second_bar")
+            case _:
+                return Channel(kind, text, str(name))
+
+    def _bars(self, text: str, symbol: Any, timeframe: str, where: str) -> Channel | Fault:
+        try:
+            timeframe_ns(timeframe)
+        except ValueError as error:
+            return Fault(where, text, "bars:TIMEFRAME:SYMBOL, such as bars:1m:BTCUSDT", str(error))
+        name = self._symbol(symbol, where)
+        return name if isinstance(name, Fault) else Channel("bars", text, str(name), timeframe)
+
+    def _symbol(self, text: Any, where: str) -> InstrumentName | Fault:
+        try:
+            if not isinstance(text, str) or len(text) > _MAX_TEXT:
+                raise ValueError("a symbol is a short text")
+            name = InstrumentName.parse(text, self.default_venue)
+        except ValueError as error:
+            return Fault(where, _shown(text), self.known_text(), str(error))
+        if not self.is_known(name):
+            return Fault(where, text, self.known_text(), "this symbol is not known")
+        return name
+
+    def _since(self, value: Any) -> Since:
+        if value is None:
+            return Since()
+        allowed = 'the seq of the last frame seen, or {"trades": seq, "bars": seq, "ids": {SYMBOL: trade id}}'
+        if _is_count(value):
+            return Since(trades=value, bars=None)
+        if not isinstance(value, dict):
+            raise BadMessageError(Fault("since", _shown(value), allowed, "this is no position"))
+        for key in ("trades", "bars"):
+            if value.get(key) is not None and not _is_count(value[key]):
+                raise BadMessageError(
+                    Fault(f"since.{key}", _shown(value[key]), allowed, "this is no position")
+                )
+        ids = value.get("ids") or {}
+        if not isinstance(ids, dict) or not all(_is_count(one) for one in ids.values()):
+            raise BadMessageError(Fault("since.ids", _shown(ids), allowed, "these are no trade ids"))
+        by_name: dict[str, int] = {}
+        for symbol, last in ids.items():
+            name = self._symbol(symbol, "since.ids")
+            if isinstance(name, Fault):
+                raise BadMessageError(name)
+            by_name[str(name)] = last
+        return Since(value.get("trades"), value.get("bars"), by_name)
+
+
+def _texts(message: dict[str, Any], many: str, one: str) -> list[Any]:
+    value = message.get(many, message.get(one))
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise BadMessageError(Fault(many, _shown(value), "a list of texts", f"{many} is not a list"))
+    return value
+
+
+def _interval(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not _is_count(value) or not (value == 0 or 10 <= value <= 60_000):
+        allowed = "10 to 60000 (the newest value of each symbol that often), or 0 for everything"
+        raise BadMessageError(Fault("interval_ms", _shown(value), allowed, "this is no interval"))
+    return value
+
+
+def _flag(value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise BadMessageError(Fault("batch", _shown(value), "true or false", "this is neither"))
+    return value
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def _echo(value: Any) -> Any:
+    return value if isinstance(value, (str, int)) and len(str(value)) <= _MAX_TEXT else None
+
+
+def _shown(value: Any) -> str:
+    return (value if isinstance(value, str) else repr(value))[:_MAX_TEXT]

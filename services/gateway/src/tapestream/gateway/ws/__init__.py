@@ -1,0 +1,1 @@
+"""The WebSocket: clients, topics and the fan-out."""

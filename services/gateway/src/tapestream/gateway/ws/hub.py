@@ -1,0 +1,136 @@
+"""Who listens to what, and the fan-out.
+
+Frames of a topic are built once. Each client collects what is for it, and all clients with something
+waiting are written together: at once while that is cheap, and less often as it gets dearer, so that
+fan-out never takes more than about half of the loop's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from tapestream.gateway import metrics
+from tapestream.gateway.core.bundle import Bundle
+from tapestream.gateway.core.subscriptions import Channel
+from tapestream.gateway.ws.client import Client
+from tapestream.gateway.ws.tally import Tally
+
+LONGEST_PAUSE_S = 0.01
+"""However dear a flush is, nobody waits longer for the next one."""
+
+
+class Topic:
+    """The clients that subscribed to one thing."""
+
+    __slots__ = ("channel", "clients")
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.clients: set[Client] = set()
+
+    def publish(self, bundle: Bundle) -> None:
+        for client in self.clients:
+            client.offer(bundle)
+
+
+class Hub:
+    """All clients of this process."""
+
+    def __init__(self) -> None:
+        self.clients: set[Client] = set()
+        self.tally = Tally()
+        self._topics: dict[str, Topic] = {}
+        self._by_source: dict[str, list[Topic]] = {}
+        self._waiting: list[Client] = []
+        self._scheduled = False
+        self._not_before = 0.0
+
+    # --- membership
+
+    def join(self, client: Client) -> None:
+        self.clients.add(client)
+        metrics.CLIENTS.set(len(self.clients))
+
+    def leave(self, client: Client) -> None:
+        """Take a client out of everything."""
+        self.clients.discard(client)
+        for channel in list(client.channels.values()):
+            self.unsubscribe(client, channel)
+        client.close()
+        metrics.CLIENTS.set(len(self.clients))
+
+    def subscribe(self, client: Client, channel: Channel) -> None:
+        """Frames of the channel go to the client from now on."""
+        topic = self._topics.get(channel.topic)
+        if topic is None:
+            topic = self._topics[channel.topic] = Topic(channel)
+            self._by_source.setdefault(source_key(channel), []).append(topic)
+        topic.clients.add(client)
+        client.channels[channel.topic] = channel
+
+    def unsubscribe(self, client: Client, channel: Channel) -> None:
+        client.channels.pop(channel.topic, None)
+        topic = self._topics.get(channel.topic)
+        if topic is None:
+            return
+        topic.clients.discard(client)
+        if not topic.clients:
+            del self._topics[channel.topic]
+            siblings = self._by_source[source_key(channel)]
+            siblings.remove(topic)
+            if not siblings:
+                del self._by_source[source_key(channel)]
+
+    def topics(self, source: str) -> Iterable[Topic]:
+        """Topics with at least one client that are fed from a source (see :func:`source_key`)."""
+        return self._by_source.get(source, ())
+
+    def broadcast(self, bundle: Bundle) -> None:
+        """To every client, whatever it subscribed to."""
+        for client in self.clients:
+            client.offer(bundle)
+
+    def tell_all(self, bundle: Bundle) -> None:
+        """To every client that keeps up, unconflated: heartbeats."""
+        for client in self.clients:
+            if not client.is_slow:
+                client.tell(bundle)
+
+    # --- writing
+
+    def wake(self, client: Client) -> None:
+        """Flush this client soon."""
+        client.queued = True
+        self._waiting.append(client)
+        if not self._scheduled:
+            self._scheduled = True
+            loop = asyncio.get_running_loop()
+            delay = self._not_before - time.perf_counter()
+            if delay > 0:
+                loop.call_later(delay, self._flush)
+            else:
+                loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        began = time.perf_counter()
+        waiting, self._waiting = self._waiting, []
+        self._scheduled = False
+        for client in waiting:
+            client.queued = False
+            if not client.closed:
+                client.flush(began)
+        # the loop writes to the sockets at the end of this round: only then the cost is known
+        asyncio.get_running_loop().call_soon(self._flushed, began)
+
+    def _flushed(self, began: float) -> None:
+        now = time.perf_counter()
+        cost = now - began
+        metrics.FLUSH_SECONDS.observe(cost)
+        self._not_before = now + min(cost, LONGEST_PAUSE_S)
+
+
+def source_key(channel: Channel) -> str:
+    """Trades of a symbol feed the topic ``trades`` and its other names alike."""
+    return f"{channel.kind}:{channel.timeframe}:{channel.symbol}"
