@@ -60,7 +60,9 @@ def minute_lines(market: SeededInstrument, minute: int, quotes: bool) -> Iterato
     return iter(made)
 
 
-def write_tape(out: IO[bytes], markets: list[SeededInstrument], first: int, minutes: int, quotes: bool) -> int:
+def write_tape(
+    out: IO[bytes], markets: list[SeededInstrument], first: int, minutes: int, quotes: bool
+) -> int:
     """Write minutes from minute ``first`` (since 1970). Returns how many frames."""
     count = 0
     for minute in range(first, first + minutes):
