@@ -45,7 +45,7 @@ async def connect(
                 target, autocommit=autocommit, application_name=application, connect_timeout=5, **_KEEPALIVE
             )
         except (psycopg.Error, OSError) as error:
-            if not is_passing(error) or _is_refusal(error):
+            if not is_passing(error):
                 raise
             if waiting is not None:
                 waiting(describe(error))
@@ -65,9 +65,3 @@ def make_engine(url: str, application: str, *, size: int = 5) -> AsyncEngine:
         pool_timeout=5,
         connect_args={"application_name": application, "connect_timeout": 5, **_KEEPALIVE},
     )
-
-
-def _is_refusal(error: BaseException) -> bool:
-    """A failed connection has no SQLSTATE in psycopg; the server's words must do."""
-    text = str(error)
-    return "password authentication failed" in text or "does not exist" in text or "no pg_hba.conf" in text
