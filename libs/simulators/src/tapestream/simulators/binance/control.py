@@ -27,6 +27,7 @@ GARBAGE = (
 )
 """Frames that no client should stumble over, in turn."""
 
+_REORDER_WITHIN_S = 5.0
 _NEEDS = {
     FaultKind.MUTE: "seconds",
     FaultKind.STALL: "seconds",
@@ -121,7 +122,10 @@ def control_router(hub: Hub, player: Player, settings: dict[str, Any]) -> APIRou
                 for number in range(count):
                     connection.raw.write(GARBAGE[number % len(GARBAGE)])
         else:
-            until = None if order.seconds is None else now + order.seconds
+            seconds = order.seconds
+            if seconds is None and order.kind is FaultKind.REORDER:
+                seconds = _REORDER_WITHIN_S  # else the last frames of a quiet stream would never come
+            until = None if seconds is None else now + seconds
             hub.faults.add(
                 Fault(
                     order.kind, scope, order.n, until, order.probability, delay_s=(order.ms or 0.0) / 1000.0
