@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import httpx
 import psutil
 import psycopg
 
+ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 MODULES = {
     "simulator": "tapestream.simulators.binance",
@@ -68,9 +70,18 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30.0, e
 class Stack:
     """A running system. Use :func:`running_stack`."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        without: Sequence[str] = (),
+        instead: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
+        self._wish = json.dumps({"without": list(without), "instead": dict(instead or {})})
+        self._without = without
         self.http_port, self.nats_port, self.postgres_port, self.sim_port = free_ports(4)
+        self.metrics_port = free_block(8)
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
@@ -79,7 +90,8 @@ class Stack:
             "NATS_PORT": str(self.nats_port),
             "POSTGRES_PORT": str(self.postgres_port),
             "BINANCE_SIM_PORT": str(self.sim_port),
-            "METRICS_BASE_PORT": str(free_block(8)),
+            "METRICS_BASE_PORT": str(self.metrics_port),
+            "PYTHONPATH": str(ROOT),
             "STREAM_STORE_BYTES": str(2 << 30),
             **settings,
         }
@@ -100,13 +112,14 @@ class Stack:
 
     @property
     def dsn(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.postgres_port}/tapestream"
+        passfile = self.folder / "data" / "postgres" / "pgpass"
+        return f"postgresql://tapestream@127.0.0.1:{self.postgres_port}/tapestream?passfile={passfile}"
 
     def start(self) -> None:
         """Start, and wait until the gateway says that everything is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tapestream.common.supervisor"],
+                [sys.executable, "-m", "tests.support.launch", self._wish],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -120,7 +133,12 @@ class Stack:
         assert self._process is not None
         if self._process.poll() is not None:
             raise AssertionError(f"the start failed:\n{self.log.read_text()[-3000:]}")
-        return httpx.get(f"{self.http}/health/ready", timeout=2).status_code == 200
+        if "gateway" not in self._without:
+            return httpx.get(f"{self.http}/health/ready", timeout=2).status_code == 200
+        return all(
+            httpx.get(f"http://127.0.0.1:{self.metrics_port + n}/health/ready", timeout=2).status_code == 200
+            for n in (1, 2, 3)  # ingest, bars, recorder: the simulator has no such port
+        )
 
     def stop(self) -> None:
         """Stop as Ctrl-C does."""
@@ -162,9 +180,11 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(folder: Path, **settings: str) -> Iterator[Stack]:
+def running_stack(
+    folder: Path, *, without: Sequence[str] = (), instead: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Stack]:
     """A started system, stopped at the end."""
-    stack = Stack(folder, settings)
+    stack = Stack(folder, settings, without, instead)
     try:
         stack.start()
         yield stack

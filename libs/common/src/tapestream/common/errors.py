@@ -30,7 +30,7 @@ class PortTakenError(TapestreamError):
 
 class DataFolderError(TapestreamError):
     def __init__(self, path: object, why: str) -> None:
-        super().__init__(f"data folder {path}: {why}; set DATA_DIR to a folder that can be written")
+        super().__init__(f"data folder {path}: {why}; set DATA_DIR to another folder")
 
 
 class ProvisionError(TapestreamError):

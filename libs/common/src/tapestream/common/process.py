@@ -47,7 +47,7 @@ class ProcessContext:
     health: Health = field(default_factory=Health)
     figures: Callable[[], dict[str, float]] = dict
     """Numbers for the heartbeat; a service may put its own function here."""
-    _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    _tasks: list[asyncio.Task[Any]] = field(default_factory=list[asyncio.Task[Any]])
 
     @property
     def producer(self) -> str:

@@ -79,7 +79,9 @@ class Settings(BaseSettings):
     )
 
     instance: str = Field("0", description="Tells processes of one service apart")
-    metrics_port: int = Field(0, ge=0, le=65535, description="Port of a process's health and metrics; 0 picks one")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of a process's health and metrics; 0 picks one"
+    )
     shutdown_timeout_s: float = Field(10.0, gt=0, description="How long a process may drain when stopped")
 
     _lists = field_validator("available_symbols", "resample_intervals", mode="before")(_comma_list)
@@ -106,7 +108,7 @@ def load_settings(settings_type: type[_S]) -> _S:
     try:
         return settings_type()
     except ValidationError as error:
-        lines = []
+        lines: list[str] = []
         for problem in error.errors():
             name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
             secret = "SecretStr" in str(settings_type.model_fields.get(name.lower(), ""))

@@ -38,7 +38,7 @@ class _Refusal(msgspec.Struct):
 class VenueRest:
     """One venue's REST: weights are spent from a budget, 429 and 418 are obeyed."""
 
-    def __init__(self, base_url: str, api_key: str, weight_per_minute: float) -> None:
+    def __init__(self, base_url: str, api_key: str, weight_per_minute: int) -> None:
         self.has_key = bool(api_key)
         self._client = httpx.AsyncClient(
             base_url=base_url,

@@ -69,7 +69,7 @@ class Venue(Protocol):
     ws_url: str
     """Where the real venue is."""
     rest_url: str
-    weight_per_minute: float
+    weight_per_minute: int
     routes: tuple[Route, ...]
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> bytes: ...

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-import nats
+import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -28,6 +28,7 @@ class Bus:
         self.nc = Client()
         self.js: JetStreamContext = self.nc.jetstream(timeout=5)
         self.connected = asyncio.Event()
+        self._url, self._name = "", ""
         self._on_reconnect: list[Listener] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,7 +49,29 @@ class Bus:
                 bus.connected.set()
                 return bus
 
+    async def dial(self, purpose: str, on_closed: Listener) -> Client:
+        """Another connection, which ends for good when it breaks.
+
+        A client that reconnects sends what it had buffered; messages that were already on the old
+        socket are lost, and so those behind them overtake. Who must not reorder dials anew.
+        """
+        client = Client()
+        await client.connect(
+            self._url,
+            name=f"{self._name} {purpose}",
+            connect_timeout=2,
+            allow_reconnect=False,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            pending_size=PENDING_BYTES,
+            error_cb=self._error,
+            closed_cb=on_closed,
+            disconnected_cb=on_closed,
+        )
+        return client
+
     async def _open(self, url: str, name: str) -> None:
+        self._url, self._name = url, name
         self.nc = Client()
         await self.nc.connect(
             url,
@@ -56,7 +79,7 @@ class Bus:
             connect_timeout=2,
             allow_reconnect=True,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.1,
+            reconnect_time_wait=0.1,  # pyright: ignore[reportArgumentType] - it takes fractions
             ping_interval=5,
             max_outstanding_pings=2,
             pending_size=PENDING_BYTES,

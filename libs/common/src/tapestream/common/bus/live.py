@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import nats.errors
 import structlog
 from nats.aio.msg import Msg
-from nats.js import api
+from nats.js import JetStreamContext, api
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.fold import Incoming
@@ -42,7 +42,7 @@ class LiveReader:
         self._handle = handle
         self._start = start
         self._last_stored_ns = 0
-        self._subscription: api.Any | None = None
+        self._subscription: JetStreamContext.PushSubscription | None = None
         self._restart = asyncio.Event()
         self.caught_up = asyncio.Event()
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 
 import nats.errors
-from nats.js import api
+from nats.js import JetStreamContext, api
 
-from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.headers import ORDINAL
 
 
-async def last_ordinals(bus: Bus, stream: str, filters: list[str]) -> dict[str, int]:
+async def last_ordinals(js: JetStreamContext, stream: str, filters: list[str]) -> dict[str, int]:
     """Subject → ordinal of its last stored message, for all subjects that match the filters.
 
-    Raises nats errors and TimeoutError while the server is away.
+    ``stream`` is its full name. Raises nats errors and TimeoutError while the server is away.
     """
-    name = bus.subjects.stream(stream)
-    info = await bus.js.add_consumer(
-        name,
+    info = await js.add_consumer(
+        stream,
         api.ConsumerConfig(
             deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
             ack_policy=api.AckPolicy.NONE,
@@ -28,7 +26,7 @@ async def last_ordinals(bus: Bus, stream: str, filters: list[str]) -> dict[str, 
             inactive_threshold=30,
         ),
     )
-    subscription = await bus.js.pull_subscribe_bind(info.name, stream=name)
+    subscription = await js.pull_subscribe_bind(info.name, stream=stream)
     ordinals: dict[str, int] = {}
     expected = info.num_pending or 0
     try:
@@ -46,5 +44,5 @@ async def last_ordinals(bus: Bus, stream: str, filters: list[str]) -> dict[str, 
     finally:
         await subscription.unsubscribe()
         with contextlib.suppress(nats.errors.Error):  # else it goes by itself after half a minute
-            await bus.js.delete_consumer(name, info.name)
+            await js.delete_consumer(stream, info.name)
     return ordinals

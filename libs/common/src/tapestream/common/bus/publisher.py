@@ -2,9 +2,10 @@
 
 Waiting for each acknowledgement costs ten times the throughput, so up to ``window`` messages are
 under way at once. The data streams answer before the disk has a message, so a crashed server may
-forget its last milliseconds *after* having acknowledged them. Blind retries inside the window would
-reorder. Therefore on a failed acknowledgement, a reconnect and at the start the publisher stops,
-asks the stream for the last ordinal of each subject, and resends from its own log what came after.
+forget its last milliseconds *after* having acknowledged them, and a client's own reconnect sends
+what it had buffered ahead of what was lost on the old socket. Therefore on a failed acknowledgement,
+a broken connection and at the start the publisher dials anew, asks the stream for the last ordinal
+of each subject, and resends from its own log what came after.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from dataclasses import dataclass, field
 import msgspec
 import nats.errors
 import structlog
+from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.headers import MSG_ID, ORDINAL, PRODUCER
@@ -84,10 +87,10 @@ class ResumingPublisher:
         self._serial = 0
         self._stored: dict[str, int] = {}
         self._wake = asyncio.Event()
-        self._broken = True  # nothing is known about the stream yet
-        self._inbox = ""
+        self._broken = asyncio.Event()
         self.backlog_bytes = 0
         self.ready = asyncio.Event()
+        """Set while connected, with what the stream holds known."""
         self.metrics = PublisherMetrics(stream)
 
     # --- the caller's side
@@ -107,39 +110,43 @@ class ResumingPublisher:
 
     async def drained(self) -> None:
         """Return when everything put so far is acknowledged."""
-        while self._waiting or self._in_flight or self._broken:
+        while self._waiting or self._in_flight or not self.ready.is_set():
             await asyncio.sleep(0.005)
 
     async def run(self) -> None:
         """Send until cancelled."""
-        self._inbox = self._bus.nc.new_inbox()
-        await self._bus.nc.subscribe(f"{self._inbox}.*", cb=self._on_ack, pending_msgs_limit=-1)
-        self._bus.on_reconnect(self._on_reconnect)
         while True:
-            if self._broken:
-                await self._resume()
+            self._broken.clear()
+            client: Client | None = None
+            try:
+                client = await self._bus.dial(f"publisher {self._stream}", self._on_closed)
+                inbox = client.new_inbox()
+                await client.subscribe(f"{inbox}.*", cb=self._on_ack, pending_msgs_limit=-1)
+                await self._resume(client.jetstream(timeout=5))
+                await self._send_while_sound(client, inbox)
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                log.debug("publisher_retry", stream=self._stream, error=repr(error))
+                await asyncio.sleep(0.1)
+            finally:
+                self.ready.clear()
+                if client is not None and not client.is_closed:
+                    await self._settle()
+                    await client.close()
+
+    # --- sending
+
+    async def _send_while_sound(self, client: Client, inbox: str) -> None:
+        while not self._broken.is_set():
             self._wake.clear()
+            await self._send_waiting(client, inbox)
             try:
-                await self._send_waiting()
-            except (nats.errors.Error, OSError) as error:
-                log.warning("publish_failed", error=repr(error))
-                self._broken = True
-                await asyncio.sleep(0.05)
-                continue
-            if self._broken:
-                continue
-            timeout = 0.25 if self._in_flight else 1.0
-            try:
-                await asyncio.wait_for(self._wake.wait(), timeout)
+                await asyncio.wait_for(self._wake.wait(), 0.25)
             except TimeoutError:
                 self._check_overdue()
             self._forget_old()
 
-    # --- sending
-
-    async def _send_waiting(self) -> None:
-        publish = self._bus.nc.publish
-        while self._waiting and len(self._in_flight) < self._window and not self._broken:
+    async def _send_waiting(self, client: Client, inbox: str) -> None:
+        while self._waiting and len(self._in_flight) < self._window and not self._broken.is_set():
             out = self._waiting.popleft()
             self._serial += 1
             serial = self._serial
@@ -149,7 +156,7 @@ class ResumingPublisher:
             out.headers[PRODUCER] = self._producer
             self._in_flight[serial] = out
             self._log.append(out)
-            await publish(out.subject, out.payload, reply=f"{self._inbox}.{serial}", headers=out.headers)
+            await client.publish(out.subject, out.payload, reply=f"{inbox}.{serial}", headers=out.headers)
             self.metrics.published.inc()
             self.metrics.bytes.inc(len(out.payload))
 
@@ -165,7 +172,7 @@ class ResumingPublisher:
             log.warning("publish_refused", subject=out.subject, error=ack.error.description)
             self.metrics.refused.inc()
             self._refused.append(out)
-            self._broken = True
+            self._broken.set()
         else:
             out.acked_at = time.monotonic()
             self.backlog_bytes -= len(out.payload)
@@ -180,7 +187,7 @@ class ResumingPublisher:
         oldest = next(iter(self._in_flight.values()), None)
         if oldest is not None and time.monotonic() - oldest.sent_at > ACK_TIMEOUT_S:
             log.warning("publish_ack_overdue", subject=oldest.subject)
-            self._broken = True
+            self._broken.set()
 
     def _forget_old(self) -> None:
         horizon = time.monotonic() - REMEMBER_S
@@ -189,25 +196,13 @@ class ResumingPublisher:
 
     # --- starting over
 
-    async def _on_reconnect(self) -> None:
-        self._broken = True
+    async def _on_closed(self) -> None:
+        self._broken.set()
         self._wake.set()
 
-    async def _resume(self) -> None:
+    async def _resume(self, js: JetStreamContext) -> None:
         """Bring the waiting queue back to just behind what the stream holds."""
-        self.ready.clear()
-        while True:
-            await self._bus.connected.wait()
-            await self._settle()
-            self._broken = False  # a reconnect while we ask sets it again
-            try:
-                stored = await last_ordinals(self._bus, self._stream, self._filters)
-            except (nats.errors.Error, TimeoutError, OSError) as error:
-                log.debug("resume_retry", error=repr(error))
-                await asyncio.sleep(0.1)
-                continue
-            if not self._broken:
-                break
+        stored = await last_ordinals(js, self._bus.subjects.stream(self._stream), self._filters)
         resend = [out for out in self._log if out.ordinal > stored.get(out.subject, -1)]
         orphans = [out for out in self._refused if out.ordinal <= stored.get(out.subject, -1)]
         lost_acks = sum(1 for out in resend if out.acked_at)

@@ -20,6 +20,8 @@ from tapestream.ingest.venue import FrameError, History, Sink
 MS = 1_000_000
 KLINE_INTERVALS = frozenset(["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"])
 PAGE = 1000
+SEARCH_WINDOW = -4166
+"""Binance's code for "search window is restricted to recent months only"."""
 
 
 # --- frames: {"stream": "btcusdt@trade", "data": {…}}, or the bare data on /ws
@@ -160,6 +162,8 @@ class Binance:
     name: str
     prefix: str
     spot: bool
+    history_page: int
+    """Trades that one look-up of history may ask for."""
     weights: dict[str, int]
 
     def subscribe(self, streams: Sequence[str], request_id: int) -> bytes:
@@ -199,13 +203,13 @@ class Binance:
         try:
             body = await rest.get(
                 f"{self.prefix}/historicalTrades",
-                {"symbol": symbol, "fromId": from_id, "limit": PAGE},
+                {"symbol": symbol, "fromId": from_id, "limit": self.history_page},
                 self.weights["historicalTrades"],
             )
         except RestError as error:
             if error.status in (401, 403) or error.code in (-2014, -2015):
                 return History((), from_id - 1, GapReason.NO_KEY, to_id)
-            if error.status == 400:
+            if error.code == SEARCH_WINDOW:
                 return History((), from_id - 1, GapReason.EXPIRED, to_id)
             raise
         trades = _rest_trades(body)

@@ -10,6 +10,7 @@ from tapestream.ingest.venues._binance import Binance, parse_quote, parse_trade
 class BinanceSpot(Binance):
     name = "binance_spot"
     prefix = "/api/v3"
+    history_page = 1000
     spot = True
     ws_url = "wss://stream.binance.com:9443"
     rest_url = "https://api.binance.com"

@@ -13,6 +13,7 @@ from tapestream.ingest.venues._binance import Binance, parse_quote, parse_trade
 class BinanceUsdm(Binance):
     name = "binance_usdm"
     prefix = "/fapi/v1"
+    history_page = 500
     spot = False
     ws_url = "wss://fstream.binance.com"
     rest_url = "https://fapi.binance.com"

@@ -1,0 +1,23 @@
+"""``python -m tests.support.launch '{"without": […], "instead": {name: module}}'``: the supervisor
+with some programs left out or replaced by ones that lack a safeguard."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+from tapestream.common.supervisor.app import supervise
+from tapestream.common.supervisor.programs import PROGRAMS
+from tapestream.common.supervisor.settings import SupervisorSettings
+
+if __name__ == "__main__":
+    wish = json.loads(sys.argv[1])
+    supervise(
+        SupervisorSettings.load(),
+        [
+            dataclasses.replace(program, module=wish["instead"].get(program.name, program.module))
+            for program in PROGRAMS
+            if program.name not in wish["without"]
+        ],
+    )
