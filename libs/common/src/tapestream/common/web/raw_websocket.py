@@ -2,7 +2,7 @@
 
 Starlette's ``send_text`` frames a message anew for each client; with fifty clients and a thousand
 ticks a second that is most of a core. Here a handler frames a payload once with
-:func:`text_frame` and hands the same bytes to every client's :meth:`RawWebSocket.write`.
+:func:`tapestream.common.web.frames.text_frame` and hands the same bytes to every client's :meth:`RawWebSocket.write`.
 
 Serve with ``uvicorn.Config(..., ws=RawWebSocketProtocol, ws_per_message_deflate=False)``, then in a
 handler: ``raw = raw_websocket(websocket)``, after ``accept()``. Receiving, pings and closing stay
@@ -11,14 +11,12 @@ with the ordinary ASGI interface.
 
 from __future__ import annotations
 
-import struct
 from typing import Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
 EXTENSION = "tapestream.raw_websocket"
-_TEXT, _BINARY = 0x81, 0x82
 
 
 class RawWebSocket(Protocol):
@@ -49,8 +47,9 @@ class RawWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        if hasattr(self, "scope"):  # the handshake may have been refused already
-            self.scope["extensions"][EXTENSION] = self
+        scope: dict[str, Any] | None = getattr(self, "scope", None)
+        if scope is not None:  # else the handshake was refused already
+            scope["extensions"][EXTENSION] = self
 
     def write(self, frames: bytes) -> None:
         if not (self.close_sent or self.disconnected or self.transport.is_closing()):
@@ -78,21 +77,3 @@ class RawWebSocketProtocol(WebSocketsSansIOProtocol):
 def raw_websocket(websocket: Any) -> RawWebSocket:
     """The wire of a Starlette WebSocket that is served by :class:`RawWebSocketProtocol`."""
     return websocket.scope["extensions"][EXTENSION]
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A whole unmasked text frame (RFC 6455 section 5.2) around a UTF-8 payload."""
-    return _header(_TEXT, len(payload)) + payload
-
-
-def binary_frame(payload: bytes) -> bytes:
-    """A whole unmasked binary frame around a payload."""
-    return _header(_BINARY, len(payload)) + payload
-
-
-def _header(first: int, length: int) -> bytes:
-    if length < 126:
-        return struct.pack("!BB", first, length)
-    if length < 65_536:
-        return struct.pack("!BBH", first, 126, length)
-    return struct.pack("!BBQ", first, 127, length)
