@@ -143,6 +143,19 @@ class Rig:
         async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
             return await (await connection.execute(text, values)).fetchall()
 
+    async def execute(self, text: str) -> None:
+        async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
+            await connection.execute(text)  # type: ignore[arg-type]
+
+    async def expect_balance(self, table: str = "trades") -> None:
+        """Wait until every row that was read is accounted for; rows show a moment before the figures."""
+
+        async def balanced() -> bool:
+            received, accounted = await self.balance(table)
+            return received == accounted > 0
+
+        await eventually(f"{table}: received = recorded + duplicates + refused + returned", balanced)
+
     async def recorded_ids(self, symbol: str) -> list[int]:
         try:
             rows = await self.query(

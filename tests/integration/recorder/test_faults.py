@@ -70,8 +70,7 @@ async def test_killed_postgres(new_rig: Any, domain: Any, nats_server: EmbeddedN
                 return (await rig.health())[0] == 200
 
             await domain.eventually("ready again", ready)
-            received, accounted = await rig.balance()
-            assert received == accounted
+            await rig.expect_balance()
         finally:
             rig.stop_all()
             await rig.bus.close()

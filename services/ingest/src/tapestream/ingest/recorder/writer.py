@@ -179,7 +179,11 @@ class TableWriter(Generic[F]):
             await self._source.ack(messages[-1])
 
     async def _flush_one_by_one(self, connection: AsyncConnection, messages: Sequence[Stored]) -> None:
-        """One message of them cannot be written: it goes to the dead letters, the others do not."""
+        """One message of them cannot be written: it goes to the dead letters, the others do not.
+
+        What we remember may be at fault as well, such as a partition that retention has dropped.
+        """
+        await self._table.load(connection)
         for message in messages:
             try:
                 await self._flush(connection, [message])
