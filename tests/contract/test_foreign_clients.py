@@ -68,6 +68,7 @@ async def test_ccxt_pro_streams(pro: Any, symbol: str) -> None:
         assert trades[-1]["symbol"] == symbol
         assert (await pro.watch_ohlcv(symbol, "1m"))[-1][4] > 0
         assert (await pro.watch_ticker(symbol))["last"] > 0
+        book = await pro.watch_order_book(symbol)
         for _ in range(4):  # a break in the update ids would raise ChecksumError
             book = await pro.watch_order_book(symbol)
         assert book["bids"][0][0] < book["asks"][0][0]

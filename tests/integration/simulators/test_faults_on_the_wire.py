@@ -45,10 +45,10 @@ async def test_skipped_trades_are_never_delivered_until_rest_serves_them(
     seeded: BinanceSimulatorProcess,
 ) -> None:
     async with client(seeded, STREAM) as listener:
-        await listener.hear()
+        first = await listener.hear()
         seeded.post("/control/fault", {"kind": "skip", "symbol": "BTCUSDT", "n": 5})
         await wait_until(lambda: seeded.get("/control/report")["faults"]["skipped"] >= 5)
-        frames = await listener.take(120)
+        frames = [first, *await listener.take(120)]
     ids = [frame["t"] for frame in frames]
     lacking = sorted(set(range(ids[0], ids[-1] + 1)) - set(ids))
     assert len(lacking) == 5

