@@ -7,6 +7,9 @@ import time
 from contextlib import suppress
 from typing import Self
 
+from msgspec import UNSET, UnsetType
+from nats.js.errors import NoKeysError
+
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.provision import provision
 from tapestream.common.bus.publisher import ResumingPublisher
@@ -14,6 +17,8 @@ from tapestream.common.contracts.messages import (
     Bar,
     Clock,
     FeedWant,
+    GapRange,
+    GapReason,
     Instrument,
     QuoteBatch,
     ServiceStatus,
@@ -92,16 +97,31 @@ class Feeder:
         bucket = await self.bus.js.key_value(self.subjects.stream(BUCKET_FEEDS))
         await bucket.put(owner, encode(FeedWant(symbols=[f"{symbol}@{VENUE}" for symbol in symbols])))
 
+    async def forget_wants(self) -> None:
+        bucket = await self.bus.js.key_value(self.subjects.stream(BUCKET_FEEDS))
+        with suppress(NoKeysError):
+            for owner in await bucket.keys():
+                await bucket.delete(owner)
+
     def trades(
-        self, symbol: str, count: int = 1, *, skip: int = 0, kinds: list[str] | None = None
+        self,
+        symbol: str,
+        count: int = 1,
+        *,
+        overtaken: int = 0,
+        lost: int = 0,
+        kinds: list[str] | None = None,
     ) -> TradeBatch:
-        """Publish a batch of the next ids; ``skip`` leaves that many out, as if the stream had dropped them."""
-        last = self.last_id.get(symbol, 0)
-        first = last + 1 + skip
-        batch = trade_batch(
-            symbol, range(first, first + count), prev_id=first - 1 if skip else last or -1, kinds=kinds
-        )
-        self.last_id[symbol] = batch.id[-1]
+        """Publish a batch of the next ids.
+
+        ``overtaken`` ids before it are left out as if the stream had dropped them, ``lost`` ones are
+        declared missing.
+        """
+        last = self.last_id.get(symbol, 0) + overtaken
+        first = last + 1 + lost
+        gaps = [GapRange(last + 1, last + lost, GapReason.LOST)] if lost else UNSET
+        batch = trade_batch(symbol, range(first, first + count), prev_id=last or -1, kinds=kinds, gaps=gaps)
+        self.last_id[symbol] = batch.last_id
         self.market.put(self.subjects.trade(VENUE, symbol), batch.last_id, encode(batch))
         return batch
 
@@ -176,9 +196,15 @@ class Feeder:
         self._tasks.append(asyncio.create_task(forever()))
 
 
-def trade_batch(symbol: str, ids: range, *, prev_id: int, kinds: list[str] | None = None) -> TradeBatch:
+def trade_batch(
+    symbol: str,
+    ids: range,
+    *,
+    prev_id: int,
+    kinds: list[str] | None = None,
+    gaps: list[GapRange] | UnsetType = UNSET,
+) -> TradeBatch:
     """Trades whose every value follows from their id."""
-    extra = {"kind": kinds} if kinds else {}
     return TradeBatch(
         venue=VENUE,
         symbol=symbol,
@@ -189,7 +215,8 @@ def trade_batch(symbol: str, ids: range, *, prev_id: int, kinds: list[str] | Non
         price=[price_of(one) for one in ids],
         qty=[qty_of(one) for one in ids],
         buyer_maker=[one % 2 == 0 for one in ids],
-        **extra,
+        kind=kinds or UNSET,
+        gaps=gaps,
     )
 
 

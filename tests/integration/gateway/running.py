@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -68,7 +68,7 @@ class RunningGateway:
         raise AssertionError(f"{path} never answered {status}: {last}\n{self.log.read_text()[-3000:]}")
 
     async def memory_ready(self, within_s: float = 15) -> Self:
-        await eventually(lambda: self._is_memory_ready(), within_s)
+        await eventually(self._is_memory_ready, within_s)
         return self
 
     async def _is_memory_ready(self) -> bool:
@@ -150,7 +150,7 @@ class Listener:
         await self.socket.close()
 
 
-async def eventually(check: Callable[[], Any], within_s: float = 5) -> Any:
+async def eventually(check: Callable[[], Awaitable[Any]], within_s: float = 5) -> Any:
     """The first true answer of a check; errors count as false until the deadline."""
     deadline = time.monotonic() + within_s
     error: Exception | None = None

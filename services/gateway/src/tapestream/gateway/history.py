@@ -20,7 +20,7 @@ from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import Bar, BarSource
 from tapestream.common.db.engine import make_engine
 from tapestream.common.errors import NotConnectedError
-from tapestream.gateway.core.columns import TradeColumns, make_columns, no_trades
+from tapestream.gateway.core.columns import Float64, Int64, TradeColumns, make_columns, no_trades
 
 _POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970: where Postgres counts times from."""
@@ -32,12 +32,20 @@ _TRADE_COLUMNS = """
     FROM (SELECT id, ts, price, qty, buyer_maker, kind FROM trades
           WHERE {where} ORDER BY id {order} LIMIT :limit) AS page
 """
+_QUOTE_COLUMNS = """
+    SELECT string_agg(int8send(id), ''::bytea), string_agg(timestamptz_send(ts), ''::bytea),
+           string_agg(float8send(bid), ''::bytea), string_agg(float8send(bid_qty), ''::bytea),
+           string_agg(float8send(ask), ''::bytea), string_agg(float8send(ask_qty), ''::bytea)
+    FROM (SELECT id, ts, bid, bid_qty, ask, ask_qty FROM quotes
+          WHERE {where} ORDER BY ts, id) AS page
+"""
 _BARS = """
     SELECT {ns} AS ts_ns, open, high, low, close, volume, quote_volume, buy_volume,
            trades, first_id, last_id, rev, source
     FROM bars WHERE {where} ORDER BY ts {order} LIMIT :limit
 """
 _NS = "(extract(epoch FROM ts) * 1000000)::int8 * 1000"
+"""Exact: extract gives a decimal number."""
 
 
 class NoDatabaseError(NotConnectedError):
@@ -152,6 +160,44 @@ class History:
         async with self.connect() as connection:
             return (await connection.execute(sa.text(query), values)).scalar() or 0
 
+    # --- quotes
+
+    async def quotes_span(self) -> tuple[int | None, int | None]:
+        """Times of the oldest and the newest quote of all, None where there are none."""
+        async with self.connect() as connection:
+            parts = list(
+                (
+                    await connection.execute(
+                        sa.text(
+                            "SELECT inhrelid::regclass::text FROM pg_inherits "
+                            "WHERE inhparent = 'quotes'::regclass ORDER BY 1"
+                        )
+                    )
+                ).scalars()
+            )
+            ends: list[int | None] = []
+            for part, which in ((parts[:1], "min"), (parts[-1:], "max")):
+                table = part[0] if part else "quotes"
+                query = f"SELECT {_NS.replace('ts', f'{which}(ts)')} FROM {table}"  # noqa: S608 - a name of Postgres' own
+                ends.append((await connection.execute(sa.text(query))).scalar())
+        return ends[0], ends[1]
+
+    async def quotes(
+        self, instrument_id: int, start_ns: int, end_ns: int
+    ) -> tuple[Int64, Int64, list[Float64]] | None:
+        """Ids, times and (bid, bid_qty, ask, ask_qty) of a short period; None where there are none."""
+        conditions, values = _period(start_ns, end_ns)
+        query = _QUOTE_COLUMNS.format(where=" AND ".join([*conditions, "instrument_id = :instrument"]))
+        async with self.connect() as connection:
+            row = (await connection.execute(sa.text(query), values | {"instrument": instrument_id})).one()
+        if row[0] is None:
+            return None
+        return (
+            np.frombuffer(row[0], ">i8").astype(np.int64),
+            _times_ns(row[1]),
+            [np.frombuffer(one, ">f8").astype(np.float64) for one in row[2:]],
+        )
+
     # --- bars
 
     async def bars(
@@ -205,13 +251,17 @@ def _trade_columns(row: Any) -> TradeColumns:
     count = len(ids) // 8
     return make_columns(
         np.frombuffer(ids, ">i8"),
-        (np.frombuffer(ts, ">i8").astype(np.int64) + _POSTGRES_EPOCH_US) * 1000,
+        _times_ns(ts),
         np.frombuffer(price, ">f8"),
         np.frombuffer(qty, ">f8"),
         np.frombuffer(buyer_maker, np.bool_),
         np.frombuffer(kind, ">i2"),
         np.zeros(count),
     )
+
+
+def _times_ns(raw: bytes) -> Int64:
+    return (np.frombuffer(raw, ">i8").astype(np.int64) + _POSTGRES_EPOCH_US) * 1000
 
 
 def _reversed(columns: TradeColumns) -> TradeColumns:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import nats.errors
+import psycopg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -131,7 +132,7 @@ def install(app: FastAPI) -> None:
 
     async def on_database(request: Request, error: Exception) -> Response:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        if isinstance(error, DBAPIError) and not is_passing(cause):
+        if isinstance(cause, psycopg.Error) and not is_passing(cause):
             return await on_crash(request, error)
         log.warning("database_unavailable", path=request.url.path, error=describe(cause))
         return problem_response(
@@ -150,7 +151,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
     for kind in (NotConnectedError, nats.errors.Error, StreamNotFoundError, TimeoutError):
         app.add_exception_handler(kind, on_bus)
-    for kind in (DBAPIError, PoolTimeoutError):
+    for kind in (DBAPIError, PoolTimeoutError, psycopg.Error):
         app.add_exception_handler(kind, on_database)
     app.add_exception_handler(Exception, on_crash)
 

@@ -43,6 +43,30 @@ class TradeColumns:
             self.seq[part],
         )
 
+    def copy(self) -> TradeColumns:
+        """The same rows in memory of their own."""
+        return TradeColumns(
+            self.id.copy(),
+            self.ts_ns.copy(),
+            self.price.copy(),
+            self.qty.copy(),
+            self.buyer_maker.copy(),
+            self.kind.copy(),
+            self.seq.copy(),
+        )
+
+    def where_rows(self, rows: npt.NDArray[np.intp]) -> TradeColumns:
+        """The rows with these numbers, in their order."""
+        return TradeColumns(
+            self.id[rows],
+            self.ts_ns[rows],
+            self.price[rows],
+            self.qty[rows],
+            self.buyer_maker[rows],
+            self.kind[rows],
+            self.seq[rows],
+        )
+
     def where(self, mask: Bool) -> TradeColumns:
         """The rows where ``mask`` is true."""
         return TradeColumns(

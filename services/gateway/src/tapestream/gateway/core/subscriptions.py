@@ -218,9 +218,9 @@ class Reader:
         return name if isinstance(name, Fault) else Channel("bars", text, str(name), timeframe)
 
     def _symbol(self, text: Any, where: str) -> InstrumentName | Fault:
+        if not isinstance(text, str) or len(text) > _MAX_TEXT:
+            return Fault(where, _shown(text), self.known_text(), "a symbol is a short text")
         try:
-            if not isinstance(text, str) or len(text) > _MAX_TEXT:
-                raise ValueError("a symbol is a short text")
             name = InstrumentName.parse(text, self.default_venue)
         except ValueError as error:
             return Fault(where, _shown(text), self.known_text(), str(error))

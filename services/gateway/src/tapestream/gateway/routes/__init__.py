@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
 
-from tapestream.gateway.routes import health
+from tapestream.gateway.routes import database, export, health, instruments, live, stream
 
 CANONICAL = "/api/v1"
 
@@ -26,4 +26,12 @@ class Area:
         app.include_router(self.router, prefix=other, include_in_schema=False)
 
 
-ROUTERS = (Area(health.router, ""),)
+ROUTERS = (
+    Area(health.router, ""),
+    Area(live.router),
+    Area(stream.router),
+    Area(instruments.router),
+    Area(export.router),
+    Area(database.router),
+)
+"""In the order in which they are asked."""

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tapestream.common.web.raw_websocket import RawWebSocket, binary_frame, text_frame
+from tapestream.common.web.frames import binary_frame, text_frame
+from tapestream.common.web.raw_websocket import RawWebSocket
 from tapestream.gateway import metrics
 from tapestream.gateway.core.bundle import Bundle
 from tapestream.gateway.core.frames import batch_payload, binary_batch_payload, to_json, to_msgpack

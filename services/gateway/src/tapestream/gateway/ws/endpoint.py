@@ -158,31 +158,38 @@ class Conversation:
         gateway = self._gateway
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(gateway.feed.caught_up.wait(), 10)
-        settings = gateway.settings
-        for kind, channels in (("bars", bars), ("trades", trades)):
+        for channels in (bars, trades):
             if not channels:
                 continue
             try:
-                if not gateway.feed.caught_up.is_set():
-                    raise TooOldError("memory_not_ready")
-                resume = Resume(
-                    self._client,
-                    gateway.bus,
-                    gateway.memory,
-                    gateway.feed,
-                    settings.ws_resume_trades,
-                    settings.ws_slow_bytes,
-                )
-                if kind == "bars":
-                    await resume.bars(channels, since.bars or 0, lambda c=channels: self._go_live(c))
-                else:
-                    await resume.trades(channels, since, lambda c=channels: self._go_live(c))
-            except TooOldError as error:
-                self._snapshot(channels, str(error))
+                await self._replay(channels, since)
+            except (TooOldError, NotConnectedError) as error:
+                reason = str(error) if isinstance(error, TooOldError) else "stream_unavailable"
+                self._snapshot(channels, reason)
                 self._go_live(channels)
-            except NotConnectedError:
-                self._snapshot(channels, "stream_unavailable")
-                self._go_live(channels)
+
+    async def _replay(self, channels: list[Channel], since: Since) -> None:
+        gateway = self._gateway
+        if not gateway.feed.caught_up.is_set():
+            self._snapshot(channels, "memory_not_ready")
+            self._go_live(channels)
+            return
+        resume = Resume(
+            self._client,
+            gateway.bus,
+            gateway.memory,
+            gateway.feed,
+            gateway.settings.ws_resume_trades,
+            gateway.settings.ws_slow_bytes,
+        )
+
+        def go_live() -> None:
+            self._go_live(channels)
+
+        if channels[0].kind == "bars":
+            await resume.bars(channels, since.bars or 0, go_live)
+        else:
+            await resume.trades(channels, since, go_live)
 
     def _go_live(self, channels: list[Channel]) -> None:
         if self._client.closed:

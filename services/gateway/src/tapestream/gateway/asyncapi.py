@@ -1,0 +1,102 @@
+"""The AsyncAPI document: every subject and what travels on it, made from the contracts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tapestream.common.contracts.messages import (
+    BackfillReply,
+    BackfillRequest,
+    Bar,
+    Clock,
+    Gap,
+    KlineBatch,
+    Message,
+    QuoteBatch,
+    ServiceStatus,
+    TradeBatch,
+)
+from tapestream.common.contracts.subjects import Subjects
+
+_REF = "#/components/schemas/{name}"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: str
+    address: str
+    message: type[Message]
+    action: str = "send"
+    """What the system does on it."""
+    reply: type[Message] | None = None
+
+
+def _entries(subjects: Subjects) -> tuple[_Entry, ...]:
+    # placeholders pass through the builders in a form that they leave as it is
+    venue, symbol = "VENUE", "SYMBOL"
+    return (
+        _Entry("trades", subjects.trade(venue, symbol), TradeBatch),
+        _Entry("lateTrades", subjects.backfill(venue, symbol), TradeBatch),
+        _Entry("quotes", subjects.quote(venue, symbol), QuoteBatch),
+        _Entry("klines", subjects.kline(venue, symbol), KlineBatch),
+        _Entry("clock", subjects.clock(venue), Clock),
+        _Entry("bars", subjects.bar("TIMEFRAME", venue, symbol), Bar),
+        _Entry("gaps", subjects.gap(venue, symbol), Gap),
+        _Entry("status", subjects.status("SERVICE", "INSTANCE"), ServiceStatus),
+        _Entry("backfill", subjects.rpc("ingest", "backfill"), BackfillRequest, "receive", BackfillReply),
+    )
+
+
+def asyncapi_document(subjects: Subjects, version: str) -> dict[str, Any]:
+    """An AsyncAPI 3.0 document."""
+    entries = _entries(subjects)
+    types = list(dict.fromkeys(t for entry in entries for t in (entry.message, entry.reply) if t is not None))
+    refs, schemas = msgspec.json.schema_components(types, ref_template=_REF)
+    messages = {
+        one.__name__: {
+            "name": one.__name__,
+            "contentType": "application/json",
+            "summary": (one.__doc__ or one.__name__).strip().splitlines()[0],
+            "payload": ref,
+        }
+        for one, ref in zip(types, refs, strict=True)
+    }
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    for entry in entries:
+        channels[entry.name] = _channel(entry.address, entry.message)
+        operation: dict[str, Any] = {
+            "action": entry.action,
+            "channel": {"$ref": f"#/channels/{entry.name}"},
+            "messages": [{"$ref": f"#/channels/{entry.name}/messages/{entry.message.__name__}"}],
+        }
+        if entry.reply is not None:
+            reply = f"{entry.name}Reply"
+            channels[reply] = _channel(None, entry.reply)
+            operation["reply"] = {"channel": {"$ref": f"#/channels/{reply}"}}
+        operations[entry.name] = operation
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Tapestream subjects", "version": version},
+        "defaultContentType": "application/json",
+        "servers": {"nats": {"host": "127.0.0.1:4222", "protocol": "nats"}},
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "schemas": schemas},
+    }
+
+
+def _channel(address: str | None, message: type[Message]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for word in ("VENUE", "SYMBOL", "TIMEFRAME", "SERVICE", "INSTANCE"):
+        if address is not None and word in address.split("."):
+            address = address.replace(word, f"{{{word.lower()}}}")
+            parameters[word.lower()] = {}
+    channel: dict[str, Any] = {
+        "address": address,
+        "messages": {message.__name__: {"$ref": f"#/components/messages/{message.__name__}"}},
+    }
+    return channel | ({"parameters": parameters} if parameters else {})

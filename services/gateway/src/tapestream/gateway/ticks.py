@@ -1,0 +1,163 @@
+"""Trades of a symbol from memory and history as one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import nats.errors
+import structlog
+from nats.js.errors import NotFoundError
+
+from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.messages import TradeBatch, decoder
+from tapestream.common.contracts.streams import MARKET
+from tapestream.common.errors import NotConnectedError
+from tapestream.gateway.core.columns import TradeColumns, join_columns, no_trades
+from tapestream.gateway.core.merge import in_period, merge_trades
+from tapestream.gateway.feed import columns_of
+from tapestream.gateway.gateway import Gateway
+from tapestream.gateway.ws.replay import StreamReplay
+
+log = structlog.get_logger(__name__)
+
+COUNT_TIMEOUT_S = 1.0
+TIME_DISORDER_NS = 1_000_000_000
+"""A venue's times may be out of the order of its ids by less than this."""
+_decode = decoder(TradeBatch).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From a start (included) to an end (not), each open where None, below an id."""
+
+    start_ns: int | None = None
+    end_ns: int | None = None
+    before_id: int | None = None
+
+
+class Ticks:
+    """Memory counts from its oldest trade on, history before it.
+
+    Where the recorder has not come as far as memory's oldest trade, the stretch between is read
+    from the stream, so that there is no hole at the border however far it lags.
+    """
+
+    def __init__(self, gateway: Gateway, name: InstrumentName) -> None:
+        self._gateway, self._name = gateway, name
+
+    async def newest(self, period: Period, limit: int) -> tuple[TradeColumns, bool]:
+        """The last ``limit`` trades of a period, oldest first, and whether there are older ones."""
+        held = self.from_memory(period)
+        if len(held) > limit:
+            return held.rows(len(held) - limit, len(held)), True
+        older = await self._older(period, limit + 1 - len(held))
+        both = merge_trades(older, held)
+        more = len(both) > limit
+        return both.rows(len(both) - limit, len(both)) if more else both, more
+
+    def from_memory(self, period: Period) -> TradeColumns:
+        """What memory holds of a period, copied."""
+        memory = self._gateway.memory.get(self._name)
+        if memory is None or not len(memory.trades):
+            return no_trades()
+        held = memory.trades.columns()
+        if period.before_id is not None:
+            held = held.rows(0, memory.trades.index_after_id(period.before_id - 1))
+        found = in_period(held, period.start_ns, period.end_ns)
+        return found.copy()
+
+    @property
+    def border_id(self) -> int | None:
+        """Id from which on memory is complete; None where it holds nothing."""
+        memory = self._gateway.memory.get(self._name)
+        return memory.trades.first_id if memory is not None and len(memory.trades) else None
+
+    async def _older(self, period: Period, limit: int) -> TradeColumns:
+        memory = self._gateway.memory.get(self._name)
+        border = self.border_id
+        if memory is not None and border is not None and period.start_ns is not None:
+            first_ts = int(memory.trades.columns().ts_ns[0])
+            if first_ts < period.start_ns - TIME_DISORDER_NS:
+                return no_trades()  # times ascend with the ids: nothing older can be inside
+        history = self._gateway.history
+        if not history.configured:
+            return no_trades()
+        number = await history.instrument_id(self._name)
+        before = _least(border, period.before_id)
+        between = await self.unrecorded(number, border) if border is not None else no_trades()
+        if period.before_id is not None and len(between):
+            between = between.where(between.id < period.before_id)
+        between = in_period(between, period.start_ns, period.end_ns)
+        if number is None:
+            return between
+        recorded = await history.trades(
+            number, limit=limit, before_id=before, start_ns=period.start_ns, end_ns=period.end_ns
+        )
+        return merge_trades(recorded, between)
+
+    async def unrecorded(self, number: int | None, border: int) -> TradeColumns:
+        """Trades before memory's oldest one that the recorder has not written yet."""
+        memory = self._gateway.memory.get(self._name)
+        if memory is None or memory.trades.prev_id < 0:
+            return no_trades()
+        recorded = await self._gateway.history.recorded_up_to(number) if number is not None else -1
+        if recorded >= memory.trades.prev_id:
+            return no_trades()
+        try:
+            return await self._from_stream(recorded, border)
+        except (nats.errors.Error, NotFoundError, NotConnectedError, TimeoutError, OSError) as error:
+            log.warning("border_unreadable", symbol=str(self._name), error=repr(error))
+            return no_trades()
+
+    async def _from_stream(self, after_id: int, before_id: int) -> TradeColumns:
+        bus = self._gateway.bus
+        subject = bus.subjects.trade(self._name.venue, self._name.symbol)
+        start = await self._sequence_after(subject, after_id)
+        parts: list[TradeColumns] = []
+        async with StreamReplay(bus, MARKET, [subject], start) as replay:
+            while messages := await replay.next():
+                for message in messages:
+                    batch = _decode(message.data)
+                    part = columns_of(batch, range(len(batch.id)))
+                    parts.append(part.where((part.id > after_id) & (part.id < before_id)))
+                    if batch.last_id >= before_id - 1:
+                        return join_columns(parts)
+        return join_columns(parts)
+
+    async def _sequence_after(self, subject: str, trade_id: int) -> int:
+        """Stream sequence from which on trades after an id are found, by halving."""
+        bus = self._gateway.bus
+        stream = bus.subjects.stream(MARKET)
+        state = (await bus.js.stream_info(stream)).state
+        low, high = state.first_seq, state.last_seq + 1
+        while low < high:
+            middle = (low + high) // 2
+            try:
+                message = await bus.js.get_msg(stream, seq=middle, subject=subject, next=True)
+            except NotFoundError:
+                high = middle
+                continue
+            if _decode(message.data or b"").last_id > trade_id:
+                high = middle
+            else:
+                low = (message.seq or middle) + 1
+        return low
+
+    async def count(self, period: Period) -> int | None:
+        """How many trades a period has; None where counting takes too long."""
+        held = len(self.from_memory(period))
+        history = self._gateway.history
+        number = await history.instrument_id(self._name) if history.configured else None
+        if number is None:
+            return held
+        try:
+            async with asyncio.timeout(COUNT_TIMEOUT_S):
+                before = _least(self.border_id, period.before_id)
+                return held + await history.count_trades(number, before, period.start_ns, period.end_ns)
+        except TimeoutError:
+            return None
+
+
+def _least(*values: int | None) -> int | None:
+    return min((value for value in values if value is not None), default=None)

@@ -1,0 +1,98 @@
+"""Rows as the recorder writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import psycopg
+from tests.integration.gateway.feeder import VENUE, price_of, qty_of, ts_of
+
+from tapestream.common.contracts.messages import Bar
+from tapestream.common.db.copy import CopyFormat, copy_rows, timestamptz
+from tapestream.common.db.partitions import day_of, ensure_partition
+
+_TRADES = CopyFormat(
+    [
+        ("instrument_id", "int4"),
+        ("id", "int8"),
+        ("ts", "timestamptz"),
+        ("price", "float8"),
+        ("qty", "float8"),
+        ("buyer_maker", "bool"),
+        ("kind", "int2"),
+    ]
+)
+
+
+class Recorded:
+    """Writes to one database."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def clear(self) -> None:
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            await connection.execute(
+                "TRUNCATE instruments, trades, trade_heads, quotes, quote_heads, bars, gaps RESTART IDENTITY"
+            )
+
+    async def instrument(self, symbol: str) -> int:
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            cursor = await connection.execute(
+                """INSERT INTO instruments (venue, symbol, kind, currency, base, price_step, qty_step, multiplier, session)
+                   VALUES (%s, %s, 'perpetual', 'USDT', 'BTC', 0.1, 0.001, 1, '24x7')
+                   ON CONFLICT (venue, symbol) DO UPDATE SET kind = excluded.kind RETURNING id""",
+                [VENUE, symbol],
+            )
+            row = await cursor.fetchone()
+            assert row
+            return row[0]
+
+    async def trades(self, symbol: str, ids: range) -> None:
+        """Trades whose values follow from their ids, and the head behind them."""
+        number = await self.instrument(symbol)
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            for day in range(day_of(ts_of(ids[0])), day_of(ts_of(ids[-1])) + 1):
+                await ensure_partition(connection, "trades", day)
+            for first in range(0, len(ids), 100_000):
+                part = ids[first : first + 100_000]
+                every = np.arange(part[0], part[-1] + 1)
+                rows = _TRADES.rows(len(every))
+                rows["instrument_id"] = number
+                rows["id"] = every
+                rows["ts"] = timestamptz(np.array([ts_of(0)]) + every * 1_000_000)
+                rows["price"] = np.round(100 + every % 1000 / 10, 1)
+                rows["qty"] = np.round(0.001 * (1 + every % 7), 3)
+                rows["buyer_maker"] = every % 2 == 0
+                await copy_rows(connection, "trades", _TRADES, rows)
+            assert price_of(part[-1]) == rows["price"][-1]
+            assert qty_of(part[-1]) == rows["qty"][-1]
+            await connection.execute(
+                """INSERT INTO trade_heads VALUES (%s, %s, now()) ON CONFLICT (instrument_id)
+                   DO UPDATE SET id = greatest(trade_heads.id, excluded.id)""",
+                [number, ids[-1]],
+            )
+
+    async def bars(self, symbol: str, bars: Sequence[Bar]) -> None:
+        number = await self.instrument(symbol)
+        async with (
+            await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            await cursor.executemany(
+                    """INSERT INTO bars VALUES (%s, %s, to_timestamp(%s), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                    [
+                        [number, b.timeframe, b.ts_ns // 10**9, b.open, b.high, b.low, b.close, b.volume,
+                         b.quote_volume, b.buy_volume, b.trades, b.first_id, b.last_id, b.rev, str(b.source)]
+                        for b in bars
+                    ],
+                )  # fmt: skip
+
+    async def gap(self, symbol: str, from_id: int, to_id: int, reason: str) -> None:
+        number = await self.instrument(symbol)
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            await connection.execute(
+                "INSERT INTO gaps VALUES (%s, %s, %s, now(), now(), %s, now())",
+                [number, from_id, to_id, reason],
+            )
