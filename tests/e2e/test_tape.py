@@ -8,7 +8,6 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
-import httpx
 import pandas as pd
 import pytest
 import websockets
@@ -21,18 +20,21 @@ FRAMES = {"1s": "1s", "1m": "1min", "5m": "5min"}
 
 
 async def collect(stack: Stack, symbols: list[str], counts: dict[str, int]) -> dict[str, list[dict]]:
-    """Subscribe before the tape starts and gather every trade frame."""
+    """Gather every trade frame from the first one on, though the tape may be playing already."""
     seen: dict[str, list[dict]] = {symbol: [] for symbol in symbols}
     async with websockets.connect(f"ws://127.0.0.1:{stack.http_port}/ws", max_queue=None) as ws:
-        await ws.send(json.dumps({"action": "subscribe", "channels": [f"trades:{s}" for s in symbols]}))
-        while json.loads(await asyncio.wait_for(ws.recv(), 10))["type"] != "subscription":
-            pass
-        httpx.post(f"{stack.sim}/control/start").raise_for_status()
-        while any(len(seen[s]) < counts[s] for s in symbols):
-            frame = json.loads(await asyncio.wait_for(ws.recv(), 60))
-            if frame["type"] == "trade":
-                seen[frame["symbol"]].append(frame)
+        channels = [f"trades:{s}" for s in symbols]
+        await ws.send(json.dumps({"action": "subscribe", "channels": channels, "since": {"trades": 0}}))
+        async with asyncio.timeout(60):
+            await gather(ws, seen, counts)
     return seen
+
+
+async def gather(ws: websockets.ClientConnection, seen: dict[str, list[dict]], counts: dict[str, int]) -> None:
+    while any(len(seen[symbol]) < counts[symbol] for symbol in seen):
+        frame = json.loads(await ws.recv())
+        if frame["type"] == "trade":
+            seen[frame["symbol"]].append(frame)
 
 
 @pytest.mark.integration

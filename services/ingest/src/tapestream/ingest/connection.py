@@ -25,6 +25,7 @@ REQUEST_PAUSE_S = 0.25
 REPLY_TIMEOUT_S = 5.0
 OVERLAP_S = 5.0
 """How long two connections may run side by side at a hand-over."""
+MUTE_CAP_S = 300.0
 HEALTHY_S = 10.0
 """A connection that lasted so long resets the back-off."""
 
@@ -119,6 +120,8 @@ class RouteConnection:
         self._wanted: set[str] = set()
         self._changed = asyncio.Event()
         self._socket: VenueSocket | None = None
+        self._mutes = 0
+        """Connections in a row that brought nothing: a market may simply be quiet."""
         self._replies: dict[int, asyncio.Future[str]] = {}
         self.paused = asyncio.Event()
         """Set while nothing may be read, because the bus is behind."""
@@ -230,7 +233,8 @@ class RouteConnection:
                 return "closed"
             if self.paused.is_set():
                 return "bus_behind"
-            if now - socket.last_data_s > self._watchdog_s:
+            if now - socket.last_data_s > min(MUTE_CAP_S, self._watchdog_s * 2**self._mutes):
+                self._mutes = self._mutes + 1 if socket.data_frames <= len(socket.streams) else 0
                 return "mute"
             if now - socket.opened_s > self._lifetime_s:
                 return "lifetime"
