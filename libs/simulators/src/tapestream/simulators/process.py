@@ -34,7 +34,7 @@ class BinanceSimulatorProcess:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(own) and name not in {"TAPE", "SPEED", "LOOP", "CONNECTION_LIFETIME_S"}
+            if not name.startswith(own) and name not in {"TAPE", "SPEED", "LOOP"}
         }
         self._environment = {**inherited, "BINANCE_SIM_PORT": "0", **settings}
         self.host, self.port = "127.0.0.1", 0

@@ -17,7 +17,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from tapestream.common.errors import PortTakenError, SettingsError
+from tapestream.common.errors import PortTakenError, SettingsError, TapestreamError
 from tapestream.simulators.binance.control import control_router
 from tapestream.simulators.binance.faults import Faults
 from tapestream.simulators.binance.hub import Hub
@@ -41,6 +41,8 @@ class Simulator:
     app: FastAPI
     hub: Hub
     player: SeededPlayer | TapePlayer
+    failure: BaseException | None = None
+    """Why the market stopped, if it did."""
 
 
 def market_clock(start: datetime | None, speed: float) -> Callable[[], int]:
@@ -72,14 +74,18 @@ def build(settings: SimulatorSettings) -> Simulator:
         source, ledger, faults, settings.binance_sim_api_key, settings.binance_sim_weight_limit, REAL_LIMITS
     )
 
+    def stopped(playing: asyncio.Task[None]) -> None:
+        if not playing.cancelled():
+            simulator.failure = playing.exception()
+            signal.raise_signal(signal.SIGTERM)
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         playing = asyncio.create_task(player.run())
-        playing.add_done_callback(_end_with_player)
+        playing.add_done_callback(stopped)
         yield
         playing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await playing
+        await asyncio.wait([playing])
 
     app = FastAPI(title="Simulated Binance", lifespan=lifespan, docs_url=None, redoc_url=None)
     shown = {
@@ -91,16 +97,12 @@ def build(settings: SimulatorSettings) -> Simulator:
     }
     app.include_router(control_router(hub, player, shown))
     app.router.routes += [*rest.routes(), *Sockets(hub, settings).routes()]
-    return Simulator(app, hub, player)
+    simulator = Simulator(app, hub, player)
+    return simulator
 
 
-def _end_with_player(playing: asyncio.Task[None]) -> None:
-    """A market that stands still unnoticed is worse than none: end the process if playing fails."""
-    if not playing.cancelled() and playing.exception() is not None:
-        asyncio.get_running_loop().call_exception_handler(
-            {"message": "the market has stopped", "exception": playing.exception()}
-        )
-        signal.raise_signal(signal.SIGTERM)
+class MarketStoppedError(TapestreamError):
+    """What plays the market failed. A market that stands still unnoticed is worse than none."""
 
 
 class _Server(uvicorn.Server):
@@ -162,6 +164,8 @@ def serve(settings: SimulatorSettings) -> None:
     server = _Server(config, simulator)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets=[listener]))
+    if simulator.failure is not None:
+        raise MarketStoppedError(f"the market has stopped: {simulator.failure!r}") from simulator.failure
 
 
 def describe(status: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ class SimulatorSettings(BaseSettings):
     binance_sim_max_buffer_bytes: int = Field(
         64 << 20, ge=1 << 16, description="A client that leaves more than this unread is cut off"
     )
-    connection_lifetime_s: float = Field(
+    binance_sim_connection_lifetime_s: float = Field(
         86_400.0, gt=0, description="When a connection is cut, as Binance does"
     )
 

@@ -80,7 +80,7 @@ class Sockets:
         try:
             for stream in streams:
                 self._hub.subscribe(connection, stream)
-            async with asyncio.timeout(self._settings.connection_lifetime_s):
+            async with asyncio.timeout(self._settings.binance_sim_connection_lifetime_s):
                 why = await self._listen(websocket, connection)
         except TimeoutError:
             why = "its lifetime was over"
