@@ -275,25 +275,24 @@ class MarketWriter:
     def _publish_trades(self, feed: SymbolFeed) -> None:
         prev_id, trades, gaps = feed.sequencer.take()
         count = len(trades.id)
-        for begin in range(0, count or 1, BATCH_MOST):
+        for begin in range(0, count, BATCH_MOST):
             part = slice(begin, begin + BATCH_MOST)
-            last = begin + BATCH_MOST >= count
-            up_to = feed.sequencer.last_id if last else trades.id[part][-1]
+            ids = trades.id[part]
             batch = TradeBatch(
                 venue=self._venue,
                 symbol=feed.symbol,
                 recv_ns=feed.first_recv_ns,
                 prev_id=prev_id,
-                id=trades.id[part],
+                id=ids,
                 ts_ns=trades.ts_ns[part],
                 price=trades.price[part],
                 qty=trades.qty[part],
                 buyer_maker=trades.buyer_maker[part],
                 kind=UNSET if trades.kind is None else trades.kind[part],
-                gaps=[gap for gap in gaps if prev_id < gap.to_id <= up_to] or UNSET,
+                gaps=[gap for gap in gaps if prev_id < gap.to_id <= ids[-1]] if gaps else UNSET,
             )
-            self._publisher.put(feed.trade_subject, batch.last_id, encode(batch))
-            prev_id = batch.last_id
+            self._publisher.put(feed.trade_subject, ids[-1], encode(batch))
+            prev_id = ids[-1]
         for gap in gaps:
             self._publish_gap(feed, gap.from_id, gap.to_id, gap.reason)
         self._batch_trades.observe(count)

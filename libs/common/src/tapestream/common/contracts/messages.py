@@ -68,8 +68,8 @@ class TradeBatch(Message, frozen=True, kw_only=True):
     recv_ns: int
     """When the first of them was received, by the host's clock."""
     prev_id: int
-    """Last id accounted for (published or declared) before this batch, -1 if none: where it is
-    greater than the last id a reader has seen, the stream overtook that reader."""
+    """Id of the trade published before this batch, -1 if none: where it is greater than the last
+    id a reader has seen, the stream overtook that reader."""
     id: list[int]
     ts_ns: list[int]
     price: list[float]
@@ -79,14 +79,12 @@ class TradeBatch(Message, frozen=True, kw_only=True):
     kind: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Names of :class:`TradeKind`, one a trade; left out where all are ``MARKET``."""
     gaps: list[GapRange] | msgspec.UnsetType = msgspec.UNSET
-    """Ranges that did not come over the socket and were resolved with this batch. ``filled`` ones
-    are among its trades; the others are missing for good. A batch may hold gaps alone."""
+    """Ranges among its ids that the socket did not bring. ``filled`` ones are among its trades; the
+    others are missing for good."""
 
     @property
     def last_id(self) -> int:
-        """Last id that this batch accounts for."""
-        last = self.id[-1] if self.id else self.prev_id
-        return max(last, self.gaps[-1].to_id) if self.gaps else last
+        return self.id[-1]
 
 
 class QuoteBatch(Message, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ class Hole(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What may be published: everything after ``prev_id``, in order."""
+    """What may be published: the trades after ``prev_id``, and what is missing among them."""
 
     prev_id: int
     trades: TradeColumns
@@ -151,13 +151,18 @@ class TradeSequencer:
 
     @property
     def ready(self) -> bool:
-        return bool(self._out.id or self._gaps)
+        return bool(self._out.id)
 
     def take(self) -> Taken:
-        """Everything that is ready; the next call starts where this one ended."""
-        taken = Taken(self._prev_id, self._out, self._gaps)
-        self._prev_id = self.last_id
-        self._out, self._gaps = TradeColumns(), []
+        """Trades that are ready; the next call starts where this one ended.
+
+        Ranges declared behind the last of them wait for the next trade: what was not published with
+        a trade is looked into again after a restart.
+        """
+        last_id = self._out.id[-1]
+        taken = Taken(self._prev_id, self._out, [gap for gap in self._gaps if gap.to_id <= last_id])
+        self._prev_id, self._out = last_id, TradeColumns()
+        self._gaps = [gap for gap in self._gaps if gap.to_id > last_id]
         return taken
 
     # --- inside
@@ -177,7 +182,7 @@ class TradeSequencer:
 
     def _note_gap(self, from_id: int, to_id: int, reason: GapReason) -> None:
         self.tally.by_reason[reason] = self.tally.by_reason.get(reason, 0) + to_id - from_id + 1
-        if self._gaps and self._gaps[-1].reason == reason and self._gaps[-1].to_id == from_id - 1:
+        if self._gaps and self._gaps[-1].reason is reason and self._gaps[-1].to_id == from_id - 1:
             from_id = self._gaps.pop().from_id
         self._gaps.append(GapRange(from_id, to_id, reason))
 

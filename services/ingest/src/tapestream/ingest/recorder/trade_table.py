@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET
 from psycopg import AsyncConnection, sql
 
 from tapestream.common.contracts.messages import Gap, TradeBatch, decoder
@@ -51,6 +52,8 @@ class TradeFlush:
     names: list[Name]
     spans: list[tuple[int, IdRange]]
     """Lowest and highest id of each batch, by instrument."""
+    declared: list[tuple[int, Hole]]
+    """What the batches say of ids that they leave out, by instrument."""
 
 
 class TradeTable:
@@ -86,7 +89,7 @@ class TradeTable:
         spans = [
             (one, IdRange(batch.id[0], batch.id[-1])) for one, batch in zip(ids, columns.batches, strict=True)
         ]
-        return TradeFlush(columns, plan, names, spans), outcome
+        return TradeFlush(columns, plan, names, spans, _declared(columns, ids)), outcome
 
     def careful(self, flush: TradeFlush) -> TradeFlush:
         plan = flush.plan
@@ -124,11 +127,13 @@ class TradeTable:
         """Holes that these trades fill, and trades that the stream dropped before we read them."""
         if not flush.spans:
             return
-        if not flush.plan.overtaken:
+        if not (flush.plan.overtaken or flush.declared):
             await ledger.lock_shared(connection)
             if not await ledger.open_holes(connection, flush.spans):
                 return
         await ledger.lock(connection)
+        for instrument_id, hole in flush.declared:
+            await ledger.declare(connection, instrument_id, hole)
         for instrument_id in await ledger.open_holes(connection, flush.spans):
             for one, span in flush.spans:
                 if one == instrument_id:
@@ -139,6 +144,18 @@ class TradeTable:
                 await ledger.declare(connection, missing.instrument_id, hole)
                 # Before the commit: should that fail, the same is found and said again.
                 await self._publish_gap(_message(names[missing.instrument_id], hole))
+
+
+def _declared(columns: Columns[TradeBatch], ids: Sequence[int]) -> list[tuple[int, Hole]]:
+    return [
+        (
+            instrument_id,
+            Hole(IdRange(gap.from_id, gap.to_id), gap.reason, 0, batch.ts_ns[0], batch.recv_ns),
+        )
+        for instrument_id, batch in zip(ids, columns.batches, strict=True)
+        if batch.gaps is not UNSET
+        for gap in batch.gaps
+    ]
 
 
 def _rows(columns: Columns[TradeBatch], plan: TradePlan, mask: Mask | None) -> Rows:

@@ -93,8 +93,10 @@ class BarsFold:
         bars = self._symbol(batch.venue, batch.symbol)
         if bars.last_id >= 0 and batch.prev_id > bars.last_id:
             bars.missed.append((bars.last_id + 1, batch.prev_id))
-        fresh = bisect_right(batch.id, bars.last_id) if batch.id and batch.id[0] <= bars.last_id else 0
-        bars.last_id = max(bars.last_id, batch.last_id)
+        if not batch.id:
+            return
+        fresh = bisect_right(batch.id, bars.last_id) if batch.id[0] <= bars.last_id else 0
+        bars.last_id = max(bars.last_id, batch.id[-1])
         if fresh or batch.kind is not UNSET:
             keep = [i for i in range(fresh, len(batch.id)) if _is_market(batch, i)]
             yield from self._add(bars, _pick(batch, keep))
