@@ -75,6 +75,10 @@ class RunningGateway:
         async with httpx.AsyncClient(base_url=self.url) as client:
             return (await client.get("/health")).json()["components"]["memory"] == "ok"
 
+    async def metrics(self) -> str:
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            return (await client.get("/metrics")).text
+
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None

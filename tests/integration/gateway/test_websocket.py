@@ -1,10 +1,22 @@
-"""Trades on the WebSocket: every one, in order, once."""
+"""The WebSocket: every trade once and in order, and clear words otherwise."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
+import time
+
+import msgspec
 import pytest
-from tests.integration.gateway.feeder import Feeder, price_of, qty_of
-from tests.integration.gateway.running import Listener, RunningGateway
+import websockets
+from tests.integration.gateway.conftest import MakeGateway
+from tests.integration.gateway.feeder import START_NS, Feeder, price_of, qty_of
+from tests.integration.gateway.proxy import Proxy
+from tests.integration.gateway.running import Listener, RunningGateway, eventually
+
+from tapestream.common.supervisor.embedded import EmbeddedNats
+from tapestream.common.supervisor.ports import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -25,10 +37,387 @@ async def test_trades_arrive_once_and_in_order(gateway: RunningGateway, feeder: 
     seqs = [frame["seq"] for frame in frames]
     assert seqs == sorted(set(seqs))
     assert seqs[-1] < 2**53
-    first = frames[0]
-    assert first["price"] == price_of(1)
-    assert first["qty"] == qty_of(1)
-    assert first["ts"] == "2024-05-01T10:00:00.001Z"
-    assert first["side"] == "buy"
-    assert first["kind"] == "MARKET"
+    assert (
+        frames[0].items()
+        >= {
+            "price": price_of(1),
+            "qty": qty_of(1),
+            "ts": "2024-05-01T10:00:00.001Z",
+            "side": "buy",
+            "kind": "MARKET",
+        }.items()
+    )
     await listener.close()
+
+
+async def test_greeting_ping_and_heartbeat(make_gateway: MakeGateway, feeder: Feeder) -> None:
+    gateway = await (await make_gateway(WS_HEARTBEAT_S="0.2").start()).memory_ready()
+    listener = await Listener.open(f"{gateway.ws_url}?client_id=desk-7")
+
+    assert listener.frames[0]["client_id"] == "desk-7"
+    await listener.say(action="ping", id=5)
+    assert (await listener.until("pong"))["id"] == 5
+    assert (await listener.until("heartbeat"))["ts"].endswith("Z")
+    await listener.close()
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws/", "/stream/ws", "/api/v1/ws"])
+async def test_every_name_of_the_socket(gateway: RunningGateway, path: str) -> None:
+    listener = await Listener.open(f"ws://127.0.0.1:{gateway.port}{path}")
+    await listener.close()
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ("not json", "message"),
+        ("[1]", "message"),
+        ('{"action": "dance"}', "action"),
+        ('{"action": "subscribe", "symbols": ["NOPE"]}', "symbols[0]"),
+        ('{"action": "subscribe", "symbols": 5}', "symbols"),
+        ('{"action": "subscribe", "channels": ["bars:7x:BTCUSDT"]}', "channels[0]"),
+        ('{"action": "subscribe", "channels": ["weather"]}', "channels[0]"),
+        ('{"action": "subscribe", "symbols": ["BTCUSDT"], "interval_ms": -1}', "interval_ms"),
+        ('{"action": "subscribe", "symbols": ["BTCUSDT"], "since": "x"}', "since"),
+    ],
+)
+async def test_wrong_messages_are_named_and_the_connection_stays(
+    gateway: RunningGateway, message: str, field: str
+) -> None:
+    listener = await Listener.open(gateway.ws_url)
+    await listener.socket.send(message)
+
+    error = await listener.until("error")
+    assert error["field"] == field
+    assert error["allowed"]
+    await listener.say(action="ping")
+    await listener.until("pong")
+    await listener.close()
+
+
+async def test_channels_and_their_older_names(gateway: RunningGateway, feeder: Feeder, symbol: str) -> None:
+    listener = await Listener.open(gateway.ws_url)
+    channels = [
+        f"bars:1m:{symbol}",
+        f"quotes:{symbol}",
+        f"market_data:{symbol}",
+        "alerts",
+        "orders",
+        "jobs:7",
+    ]
+    answer = await listener.subscribe(channels=[*channels, f"five_second_bar:{symbol}", "system_status"])
+    assert set(answer["channels"]) >= set(channels)
+
+    feeder.quote(symbol, 99.5, 100.5)
+    quote = await listener.until("quote")
+    assert (quote["bid"], quote["ask"]) == (99.5, 100.5)
+    feeder.bar(symbol, START_NS, 101.0, complete=False)
+    feeder.bar(symbol, START_NS, 102.0, trades=2)
+    bars = await listener.collect("bar", 2)
+    assert [(bar["close"], bar["complete"], bar["timeframe"]) for bar in bars] == [
+        (101.0, False, "1m"),
+        (102.0, True, "1m"),
+    ]
+    assert bars[0]["seq"] < bars[1]["seq"]
+    feeder.bar(symbol, START_NS, 103.0, timeframe="5s")
+    assert (await listener.until("five_second_bar"))["close"] == 103.0
+    feeder.trades(symbol)
+    assert (await listener.until("market_data"))["id"] == 1
+    await listener.close()
+
+
+async def test_unsubscribed_symbols_fall_silent(
+    gateway: RunningGateway, feeder: Feeder, symbols, symbol: str
+) -> None:
+    other = next(symbols)
+    listener = await Listener.open(gateway.ws_url)
+    await listener.subscribe(channels=[f"trades:{symbol}", f"trades:{other}"])
+    await listener.say(action="unsubscribe", symbols=[symbol])
+    assert (await listener.until("subscription"))["symbols"] == [other]
+
+    feeder.trades(symbol)
+    feeder.trades(other)
+    assert (await listener.until("trade"))["symbol"] == other
+    await listener.close()
+
+
+async def test_msgpack_says_the_same(gateway: RunningGateway, feeder: Feeder, symbol: str) -> None:
+    plain = await Listener.open(gateway.ws_url)
+    await plain.subscribe(symbols=[symbol])
+    async with websockets.connect(f"{gateway.ws_url}?binary=true", compression=None) as socket:
+        frames: list[dict] = []
+
+        async def until(kind: str) -> dict:
+            while True:
+                frame = msgspec.msgpack.decode(await asyncio.wait_for(socket.recv(), 5))
+                frames.append(frame)
+                if frame["type"] == kind:
+                    return frame
+
+        await until("connected")
+        await socket.send(msgspec.msgpack.encode({"action": "subscribe", "symbols": [symbol]}))
+        await until("subscription")
+        feeder.trades(symbol)
+        assert await until("trade") == await plain.until("trade")
+    await plain.close()
+
+
+async def test_conflation_gives_the_newest_value_in_batches(
+    gateway: RunningGateway, feeder: Feeder, symbol: str
+) -> None:
+    listener = await Listener.open(gateway.ws_url)
+    answer = await listener.subscribe(channels=[f"trades:{symbol}", "trades:ETHUSDT"], interval_ms=100)
+    assert answer["interval_ms"] == 100
+
+    for _ in range(100):
+        feeder.trades(symbol)
+        feeder.trades("ETHUSDT")
+    wanted = {(symbol, 100), ("ETHUSDT", feeder.last_id["ETHUSDT"])}
+    frames: list[dict] = []
+    items: list[tuple[str, int]] = []
+    while not wanted <= set(items):
+        frames.append(await listener.next())
+        items += [(one["symbol"], one["id"]) for one in frames[-1].get("items", [frames[-1]]) if "id" in one]
+    assert len(items) < 100
+    assert {"batch", "trade"} >= {frame["type"] for frame in frames} - {"heartbeat"}
+    await listener.close()
+
+
+async def test_batches_on_request_leave_nothing_out(
+    gateway: RunningGateway, feeder: Feeder, symbol: str
+) -> None:
+    listener = await Listener.open(gateway.ws_url)
+    await listener.subscribe(channels=[f"trades:{symbol}"], batch=True)
+    feeder.trades(symbol, 30)
+
+    assert [item["id"] for item in (await listener.until("batch"))["items"]] == list(range(1, 31))
+    await listener.close()
+
+
+async def test_ticker_follows_the_trades(gateway: RunningGateway, feeder: Feeder, symbol: str) -> None:
+    listener = await Listener.open(gateway.ws_url)
+    await listener.subscribe(symbols=[symbol])
+    feeder.trades(symbol, 10)
+
+    ticker = await listener.until("ticker")
+    assert ticker["lastPrice"] == price_of(10)
+    assert ticker["openPrice"] == price_of(1)
+    assert ticker["volume"] == pytest.approx(sum(qty_of(n) for n in range(1, 11)))
+    await listener.close()
+
+
+# --- resuming
+
+
+async def test_resume_from_memory(gateway: RunningGateway, feeder: Feeder, symbol: str) -> None:
+    feeder.trades(symbol, 2000)
+    listener = await Listener.open(gateway.ws_url)
+    await listener.subscribe(symbols=[symbol])
+    feeder.trades(symbol, 10)
+    seen = await listener.collect("trade", 5)
+    await listener.close()
+
+    again = await Listener.open(gateway.ws_url)
+    for _ in range(3):
+        feeder.trades(symbol, 1)
+    await again.say(action="subscribe", symbols=[symbol], since=seen[-1]["seq"])
+    for _ in range(20):
+        feeder.trades(symbol, 1)
+        await asyncio.sleep(0)
+    frames = await again.collect("trade", 28)
+    assert [frame["id"] for frame in frames] == list(range(2006, 2034))
+    seqs = [frame["seq"] for frame in frames]
+    assert seqs == sorted(set(seqs))
+    await again.close()
+
+
+async def test_resume_from_the_stream_where_memory_is_too_short(
+    make_gateway: MakeGateway, feeder: Feeder, symbols
+) -> None:
+    one, two = next(symbols), next(symbols)
+    gateway = await (await make_gateway(TICK_BUFFER_SIZE="100").start()).memory_ready()
+    listener = await Listener.open(gateway.ws_url)
+    await listener.subscribe(channels=[f"trades:{one}", f"trades:{two}"])
+    feeder.trades(one)
+    position = (await listener.until("trade"))["seq"]
+    for _ in range(30):
+        feeder.trades(one, 40)
+        feeder.trades(two, 40)
+    await feeder.drained()
+
+    again = await Listener.open(gateway.ws_url)
+    await again.say(action="subscribe", channels=[f"trades:{one}", f"trades:{two}"], since=position)
+    frames = await again.collect("trade", 2400)
+    assert [frame["id"] for frame in frames if frame["symbol"] == one] == list(range(2, 1202))
+    assert [frame["id"] for frame in frames if frame["symbol"] == two] == list(range(1, 1201))
+    seqs = [frame["seq"] for frame in frames]
+    assert seqs == sorted(set(seqs))
+    feeder.trades(one)
+    assert (await again.until("trade"))["id"] == 1202
+    for each in (listener, again):
+        await each.close()
+
+
+async def test_resume_too_old_gets_a_snapshot_that_says_so(
+    make_gateway: MakeGateway, feeder: Feeder, symbol: str
+) -> None:
+    gateway = await (await make_gateway(WS_RESUME_TRADES="50").start()).memory_ready()
+    listener = await Listener.open(gateway.ws_url)
+    await listener.subscribe(channels=[f"trades:{symbol}"])
+    feeder.trades(symbol)
+    position = (await listener.until("trade"))["seq"]
+    feeder.trades(symbol, 200)
+    await listener.collect("trade", 200)
+    await listener.close()
+
+    again = await Listener.open(gateway.ws_url)
+    await again.say(action="subscribe", channels=[f"trades:{symbol}"], since=position)
+    snapshot = await again.until("snapshot")
+    assert snapshot["reason"] == "too_much_missed"
+    assert [item["id"] for item in snapshot["items"]] == list(range(102, 202))
+    feeder.trades(symbol)
+    assert (await again.until("trade"))["id"] == 202
+    await again.say(action="subscribe", channels=[f"trades:{symbol}"], since=2**52)
+    assert (await again.until("snapshot"))["reason"] == "since_unknown"
+    await again.close()
+
+
+async def test_resume_of_bars(gateway: RunningGateway, feeder: Feeder, symbol: str) -> None:
+    listener = await Listener.open(gateway.ws_url)
+    await listener.subscribe(channels=[f"bars:1m:{symbol}"])
+    feeder.bar(symbol, START_NS, 101.0)
+    position = (await listener.until("bar"))["seq"]
+    for minute in (1, 2):
+        feeder.bar(symbol, START_NS + minute * 60_000_000_000, 101.0 + minute)
+    await listener.collect("bar", 2)
+    await listener.close()
+
+    again = await Listener.open(gateway.ws_url)
+    await again.say(action="subscribe", channels=[f"bars:1m:{symbol}"], since={"bars": position})
+    assert [bar["close"] for bar in await again.collect("bar", 2)] == [102.0, 103.0]
+    await again.close()
+
+
+# --- several processes, restarts, slow clients
+
+
+async def test_several_processes_share_a_port_and_agree(
+    make_gateway: MakeGateway, feeder: Feeder, symbol: str
+) -> None:
+    port = free_port()
+    for _ in range(2):
+        await (await make_gateway(port).start()).memory_ready()
+    listeners = [await Listener.open(f"ws://127.0.0.1:{port}/ws") for _ in range(8)]
+    for listener in listeners:
+        await listener.subscribe(symbols=[symbol])
+    for _ in range(20):
+        feeder.trades(symbol, 5)
+
+    told = [
+        [(frame["id"], frame["seq"]) for frame in await listener.collect("trade", 100)]
+        for listener in listeners
+    ]
+    assert all(one == told[0] for one in told)
+    for listener in listeners:
+        await listener.close()
+
+
+async def test_a_reconnect_to_nats_brings_nothing_twice(
+    make_gateway: MakeGateway, feeder: Feeder, nats: EmbeddedNats, symbol: str
+) -> None:
+    async with Proxy(nats.port) as proxy:
+        gateway = await (await make_gateway(NATS_URL=f"nats://127.0.0.1:{proxy.port}").start()).memory_ready()
+        listener = await Listener.open(gateway.ws_url)
+        await listener.subscribe(symbols=[symbol])
+        feeder.trades(symbol, 100)
+        await listener.collect("trade", 100)
+
+        proxy.cut()
+        feeder.trades(symbol, 100)
+        frames = await listener.collect("trade", 100, within_s=20)
+        assert [frame["id"] for frame in frames] == list(range(101, 201))
+        await listener.close()
+        gateway.stop()
+
+
+async def test_trades_published_while_nats_was_away_arrive_in_order(
+    make_gateway: MakeGateway, feeder: Feeder, nats: EmbeddedNats, symbol: str
+) -> None:
+    async with Proxy(nats.port) as proxy:
+        gateway = await (await make_gateway(NATS_URL=f"nats://127.0.0.1:{proxy.port}").start()).memory_ready()
+        listener = await Listener.open(gateway.ws_url)
+        await listener.subscribe(symbols=[symbol])
+        await proxy.pause()
+        feeder.trades(symbol, 50)
+        assert (await gateway.until("/health/nats", 503)).json()["detail"] == "not connected"
+        assert (await gateway.until("/stream/status", 503)).json()["title"] == "Service Unavailable"
+        feeder.trades(symbol, 50)
+        await feeder.drained()
+        await proxy.resume()
+
+        frames = await listener.collect("trade", 100, within_s=20)
+        assert [frame["id"] for frame in frames] == list(range(1, 101))
+        await listener.close()
+        gateway.stop()
+
+
+async def test_a_slow_client_is_conflated_then_cut_and_slows_nobody(
+    make_gateway: MakeGateway, feeder: Feeder, symbol: str
+) -> None:
+    gateway = await (await make_gateway(WS_SLOW_BYTES="65536", WS_SLOW_S="2").start()).memory_ready()
+    quick = await Listener.open(gateway.ws_url)
+    await quick.subscribe(channels=[f"trades:{symbol}"])
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", gateway.port))
+    reader, writer = await asyncio.open_connection(sock=sock, limit=4096)
+    writer.write(
+        b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    payload = json.dumps({"action": "subscribe", "channels": [f"trades:{symbol}"]}).encode()
+    writer.write(bytes([0x81, 0x80 | len(payload)]) + bytes(4) + payload)
+    writer.transport.pause_reading()
+
+    async def is_cut() -> bool:
+        feeder.trades(symbol, 500)
+        await feeder.drained()
+        return 'tapestream_ws_cut_clients_total{reason="slow"} 1.0' in await gateway.metrics()
+
+    began = time.monotonic()
+    await eventually(is_cut, 30)
+    assert time.monotonic() - began > 2
+    # whoever reads at last finds the reason at the end
+    writer.transport.resume_reading()
+    rest = b""
+    while chunk := await asyncio.wait_for(reader.read(1 << 20), 10):
+        rest = (rest + chunk)[-200:]
+    assert (1013).to_bytes(2, "big") + b"slow client" in rest
+    writer.close()
+    await writer.wait_closed()
+
+    total = feeder.last_id[symbol]
+    frames = await quick.collect("trade", total, within_s=30)
+    assert [frame["id"] for frame in frames] == list(range(1, total + 1))
+    assert 'tapestream_ws_conflated_frames_total{reason="slow"}' in await gateway.metrics()
+    await quick.close()
+
+
+async def test_too_many_messages_wait_and_too_long_ones_close(
+    make_gateway: MakeGateway, feeder: Feeder
+) -> None:
+    gateway = await (
+        await make_gateway(WS_MAX_MESSAGES_PER_S="20", WS_MAX_MESSAGE_BYTES="2048").start()
+    ).memory_ready()
+    listener = await Listener.open(gateway.ws_url)
+    for _ in range(60):
+        await listener.say(action="ping")
+    assert (await listener.until("error"))["field"] == "rate"
+    await listener.collect("pong", 15)
+    with pytest.raises(websockets.ConnectionClosed) as closed:
+        await listener.socket.send("x" * 5000)
+        while True:
+            await listener.next()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009

@@ -39,6 +39,7 @@ from tapestream.gateway.ws.tally import TallyCollector
 log = structlog.get_logger(__name__)
 
 WEBSOCKET_PATHS = ("/ws", "/stream/ws", "/api/v1/ws")
+SEND_BUFFER_BYTES = 256 * 1024
 EXPOSED_HEADERS = ["X-Process-Time-ms", "X-Request-ID", "Content-Disposition"]
 
 
@@ -178,6 +179,8 @@ def listen(host: str, port: int) -> socket.socket:
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    # connections inherit it: the kernel would hide megabytes that a slow client has not read
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         sock.bind(address)
     except OSError as error:

@@ -120,8 +120,8 @@ class Feed:
 
     def _append(self, memory: SymbolMemory, batch: TradeBatch, stream_seq: int) -> None:
         ring = memory.trades
-        known, overtaken = ring.accounted_id, ring.overtaken
-        if batch.last_id <= known:
+        known, overtaken = ring.last_id, ring.overtaken
+        if not batch.id or batch.id[-1] <= known:
             return
         kinds = _kinds(batch)
         seqs = self.trade_seq.take(stream_seq, len(batch.id))
@@ -134,13 +134,10 @@ class Feed:
             batch.buyer_maker,
             kinds,
             seqs,
-            batch.last_id,
         )
         if ring.overtaken != overtaken:
             metrics.OVERTAKEN.inc()
             log.warning("stream_overtook_memory", symbol=memory.shown, after_id=known, up_to_id=batch.prev_id)
-        if first == len(batch.id):
-            return  # it only declared what is missing
         metrics.TRADES.inc(len(batch.id) - first)
         for row in range(first, len(batch.id)):
             if kinds == 0 or (not isinstance(kinds, int) and kinds[row] == 0):

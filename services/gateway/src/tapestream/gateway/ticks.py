@@ -121,7 +121,7 @@ class Ticks:
                     batch = _decode(message.data)
                     part = columns_of(batch, range(len(batch.id)))
                     parts.append(part.where((part.id > after_id) & (part.id < before_id)))
-                    if batch.last_id >= before_id - 1:
+                    if batch.id and batch.id[-1] >= before_id - 1:
                         return join_columns(parts)
         return join_columns(parts)
 
@@ -138,7 +138,7 @@ class Ticks:
             except NotFoundError:
                 high = middle
                 continue
-            if _decode(message.data or b"").last_id > trade_id:
+            if _decode(message.data or b"").id[-1] > trade_id:
                 high = middle
             else:
                 low = (message.seq or middle) + 1

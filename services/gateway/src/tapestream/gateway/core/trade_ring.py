@@ -25,10 +25,8 @@ class TradeRing:
             raise ValueError("a ring holds at least one trade")
         self.size = size
         self.prev_id = -1
-        """Last id accounted for before the oldest trade held, -1 where there is none: history must
+        """Id of the trade just before the oldest one held, -1 where there is none: history must
         reach up to it, or there is a hole at the border."""
-        self.accounted_id = -1
-        """Last id that is held or declared missing."""
         self.overtaken = 0
         """How often the stream had dropped trades before they were read."""
         self.received = 0
@@ -64,24 +62,22 @@ class TradeRing:
         buyer_maker: Sequence[bool],
         kind: Sequence[int] | int,
         seq: Sequence[int],
-        accounted_id: int = -1,
     ) -> int:
         """Take a batch in; returns the index of its first new trade (its length when all are known).
 
-        ``accounted_id`` is the last id that the batch accounts for, where that is more than its
-        last trade. Where ``prev_id`` shows that the stream dropped trades which were never seen,
-        what was held is let go: from here on the ring begins with this batch.
+        Where ``prev_id`` shows that the stream dropped trades which were never seen, what was held
+        is let go: from here on the ring begins with this batch.
         """
-        known = self.accounted_id
-        fresh = bisect.bisect_right(ids, known)
+        last = self.last_id
+        fresh = bisect.bisect_right(ids, last)
         count = len(ids) - fresh
-        self.accounted_id = max(known, accounted_id, ids[-1] if ids else -1)
-        if -1 < known < prev_id:
-            self.overtaken += 1
-            self._start = self._end
         if not count:
             return fresh
         if len(self) == 0:
+            self.prev_id = prev_id
+        elif prev_id > last:
+            self.overtaken += 1
+            self._start = self._end
             self.prev_id = prev_id
         self.received += count
         if count > self.size:  # a batch larger than the ring: only its tail fits
