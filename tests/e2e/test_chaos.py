@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
 import pytest
+from tests.support.chaos import Schedule, assert_exact, generated_tape, play
+from tests.support.stack import running_stack
 
-from tests.support.chaos import Schedule, assert_exact, generated_tape
-from tests.support.stack import running_stack, wait_until
-
+SPEED = 28
 SEEDS = range(1, 21)
 
 
@@ -20,7 +19,6 @@ SEEDS = range(1, 21)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_lost_whatever_goes_wrong(tmp_path: Path, seed: int) -> None:
     tape = generated_tape(tmp_path, seed=seed, minutes=5, symbols="BTCUSDT,ETHUSDT")
-    with running_stack(tmp_path, TAPE=str(tape), SPEED="28", WATCHDOG_S="1.5") as stack:
-        wait_until(lambda: httpx.get(f"{stack.sim}/control/status").json()["started"], "the tape playing")
-        Schedule(seed, length_s=6).run(stack)
+    with running_stack(tmp_path, TAPE=str(tape), SPEED=str(SPEED), WATCHDOG_S="1.5") as stack:
+        play(Schedule(seed), stack, tape, SPEED)
         assert_exact(stack, tape)

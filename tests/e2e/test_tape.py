@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import websockets
-
 from tests.support import tapes
 from tests.support.stack import Stack, running_stack, wait_until
 
@@ -30,7 +30,9 @@ async def collect(stack: Stack, symbols: list[str], counts: dict[str, int]) -> d
     return seen
 
 
-async def gather(ws: websockets.ClientConnection, seen: dict[str, list[dict]], counts: dict[str, int]) -> None:
+async def gather(
+    ws: websockets.ClientConnection, seen: dict[str, list[dict]], counts: dict[str, int]
+) -> None:
     while any(len(seen[symbol]) < counts[symbol] for symbol in seen):
         frame = json.loads(await ws.recv())
         if frame["type"] == "trade":
@@ -67,7 +69,7 @@ def assert_stored(stack: Stack, symbol: str, rows: list[tapes.TapeTrade]) -> Non
     assert stored == [
         (
             row.id,
-            datetime.fromtimestamp(row.ts_ms // 1000, timezone.utc).replace(microsecond=row.ts_ms % 1000 * 1000),
+            datetime.fromtimestamp(row.ts_ms // 1000, UTC).replace(microsecond=row.ts_ms % 1000 * 1000),
             float(row.price),
             float(row.qty),
             row.buyer_maker,
@@ -84,7 +86,7 @@ def assert_served(seen: list[dict], rows: list[tapes.TapeTrade]) -> None:
         assert Decimal(str(frame["qty"])) == Decimal(row.qty)
         assert frame["side"] == ("sell" if row.buyer_maker else "buy")
         assert round(datetime.fromisoformat(frame["ts"]).timestamp() * 1000) == row.ts_ms
-    assert all(a["seq"] < b["seq"] for a, b in zip(seen, seen[1:], strict=False))
+    assert all(a["seq"] < b["seq"] for a, b in itertools.pairwise(seen))
 
 
 def assert_bars(

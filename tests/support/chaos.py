@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.naive import NaiveBar, NaiveTrade, bars
 from tests.support.stack import Stack, wait_until
 from tests.support.tapes import TapeTrade, trades
 
-KILLED = ("ingest", "bars", "recorder", "nats", "postgres")
+KILLED = ("ingest", "bars", "recorder", "gateway", "nats", "postgres")
 FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "drop"},
     {"kind": "mute", "seconds": 2.0},
@@ -33,6 +34,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
 )
 INTERVALS = {"1s": 1_000_000_000, "1m": 60_000_000_000, "5m": 300_000_000_000}
 MARKET_KIND = 0
+BARS_S = 15.0
 
 
 def generated_tape(folder: Path, *, seed: int, minutes: int, symbols: str) -> Path:
@@ -51,34 +53,46 @@ def generated_tape(folder: Path, *, seed: int, minutes: int, symbols: str) -> Pa
 
 @dataclass
 class Schedule:
-    """When what goes wrong, drawn from a seed."""
+    """What goes wrong when, drawn from a seed. Times are parts of what is left of the tape."""
 
     seed: int
-    length_s: float
     killed: tuple[str, ...] = KILLED
+    faults: tuple[dict[str, Any], ...] = FAULTS
     events: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rng = random.Random(self.seed)
         for _ in range(rng.randint(2, 4)):
-            self.events.append((rng.uniform(0.3, self.length_s), "fault", dict(rng.choice(FAULTS))))
+            self.events.append((rng.uniform(0.05, 0.9), "fault", dict(rng.choice(self.faults))))
         for part in rng.sample(self.killed, rng.randint(1, min(3, len(self.killed)))):
-            self.events.append((rng.uniform(0.3, self.length_s), "kill", {"part": part}))
+            self.events.append((rng.uniform(0.05, 0.85), "kill", {"part": part}))
         self.events.sort(key=lambda event: event[0])
 
-    def run(self, stack: Stack) -> None:
-        """Carry it out against a system whose tape is playing."""
+    def run(self, stack: Stack, seconds: float) -> None:
+        """Carry it out against a system whose tape plays for ``seconds`` more."""
         began = time.monotonic()
-        for at_s, what, detail in self.events:
-            time.sleep(max(0.0, began + at_s - time.monotonic()))
+        for part, what, detail in self.events:
+            time.sleep(max(0.0, began + part * seconds - time.monotonic()))
             if what == "fault":
-                httpx.post(f"{stack.sim}/control/fault", json=detail).raise_for_status()
-                print(f"{at_s:6.2f} s fault {detail}")
+                httpx.post(f"{stack.sim}/control/fault", json=detail, timeout=10).raise_for_status()
+                print(f"{part * seconds:6.2f} s fault {detail}")
             else:
-                status = httpx.get(f"{stack.sim}/control/status").json()
+                status = httpx.get(f"{stack.sim}/control/status", timeout=10).json()
                 assert not status["finished"], "a kill must have rows in flight"
                 stack.kill(detail["part"])
-                print(f"{at_s:6.2f} s killed {detail['part']}, tape at {status['position_ns']}")
+                print(
+                    f"{part * seconds:6.2f} s killed {detail['part']}, frame {status['position']} of {status['frames']}"
+                )
+
+
+def play(schedule: Schedule, stack: Stack, tape: Path, speed: float) -> None:
+    """Run a schedule over what is left of a tape that has begun."""
+    started = wait_until(
+        lambda: (status := httpx.get(f"{stack.sim}/control/status").json())["started"] and status,
+        "the tape playing",
+    )
+    last_ms = max(rows[-1].ts_ms for rows in trades(tape).values())
+    schedule.run(stack, (last_ms - started["position_ns"] / 1e6) / 1e3 / speed)
 
 
 def gaps(stack: Stack, symbol: str) -> dict[str, set[int]]:
@@ -112,8 +126,9 @@ def assert_exact(stack: Stack, tape: Path, *, settle_s: float = 45.0) -> None:
     for symbol, rows in truth.items():
         every = {row.id for row in rows}
         wait_until(
-            lambda symbol=symbol, every=every: {r[0] for r in stored(stack, symbol)} | missing(stack, symbol)
-            >= every,
+            lambda symbol=symbol, every=every: (
+                {r[0] for r in stored(stack, symbol)} | missing(stack, symbol) >= every
+            ),
             f"every trade of {symbol} stored or accounted for",
             settle_s,
         )
@@ -124,7 +139,12 @@ def assert_exact(stack: Stack, tape: Path, *, settle_s: float = 45.0) -> None:
         assert [row[0] for row in found] == sorted({row[0] for row in found})
         for trade_id, ts_ms, price, qty, maker, kind in found:
             row = by_id[trade_id]
-            assert (ts_ms, price, qty, maker) == (row.ts_ms, float(row.price), float(row.qty), row.buyer_maker)
+            assert (ts_ms, price, qty, maker) == (
+                row.ts_ms,
+                float(row.price),
+                float(row.qty),
+                row.buyer_maker,
+            )
             assert (kind == MARKET_KIND) == (row.kind == "MARKET")
         lacking = by_id.keys() - {row[0] for row in found}
         assert missing(stack, symbol) == lacking
@@ -166,11 +186,21 @@ def assert_bars(stack: Stack, symbol: str, rows: list[TapeTrade]) -> None:
                 )
             ]
 
-        # the last interval has no trade after it that would close it
-        try:
-            wait_until(lambda: len(found()) >= len(expected) - 1 and found() == expected[: len(found())], "bars", 15)  # noqa: B023
-        except AssertionError:
-            have = {bar.start_ns: bar for bar in found()}
-            for bar in expected[:-1]:
-                assert have.get(bar.start_ns) == bar, (symbol, timeframe)
-            raise
+        have = _settled_bars(found, expected)
+        assert have == expected[: len(have)], (symbol, timeframe)
+
+
+def _settled_bars(found: Callable[[], list[NaiveBar]], expected: list[NaiveBar]) -> list[NaiveBar]:
+    """The stored bars once they are as expected, or as they are after a while.
+
+    The last interval has no trade after it that would close it.
+    """
+    deadline = time.monotonic() + BARS_S
+    while True:
+        have = found()
+        if len(have) >= len(expected) - 1 and have == expected[: len(have)]:
+            return have
+        if time.monotonic() > deadline:
+            assert len(have) >= len(expected) - 1, "bars are missing"
+            return have
+        time.sleep(0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -29,26 +30,26 @@ MODULES = {
 }
 
 
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_next_port = itertools.cycle(range(11_000 + 3000 * _worker, 14_000 + 3000 * _worker))
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
+    """Neighbouring ports that nobody listens on, below those that outgoing connections take.
 
-
-def free_block(count: int) -> int:
-    """First of several neighbouring free ports."""
-    for first in range(20_000 + os.getpid() % 5000, 32_000, count):
-        with contextlib.ExitStack() as stack:
+    Each test worker has a range of its own, and a port comes round again late.
+    """
+    ports: list[int] = []
+    while len(ports) < count:
+        port = next(_next_port)
+        with socket.socket() as probe:
             try:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                probe.bind(("127.0.0.1", port))
             except OSError:
+                ports.clear()
                 continue
-            return first
-    raise RuntimeError("no free ports")
+        ports = [*ports, port] if ports and port == ports[-1] + 1 else [port]
+    return ports
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30.0, every: float = 0.05) -> Any:
@@ -81,7 +82,7 @@ class Stack:
         self._wish = json.dumps({"without": list(without), "instead": dict(instead or {})})
         self._without = without
         self.http_port, self.nats_port, self.postgres_port, self.sim_port = free_ports(4)
-        self.metrics_port = free_block(8)
+        self.metrics_port = free_ports(8)[0]
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),

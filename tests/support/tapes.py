@@ -36,8 +36,8 @@ def trades(*paths: Path) -> dict[str, list[TapeTrade]]:
     """Symbol → its trades in the order of the tape."""
     found: dict[str, list[TapeTrade]] = {}
     for path in paths:
-        opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-        with opened as lines:
+        open_text = gzip.open if path.suffix == ".gz" else open
+        with open_text(path, "rt") as lines:
             for line in lines:
                 if "trade" not in line:
                     continue

@@ -85,7 +85,7 @@ class VenueSocket(picows.WSListener):
         elif kind is picows.WSMsgType.BINARY:
             self._writer.refuse("binary_frame", f"{self._route.name}: {frame.payload_size} bytes")
 
-    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002 - the library's form
         self._writer.flush()
         self.closed.set()
 

@@ -64,7 +64,7 @@ class FeedWatcher:
             except KeyNotFoundError:
                 continue
             except msgspec.DecodeError as error:
-                log.error("feed_want_unreadable", owner=owner, error=str(error))
+                log.warning("feed_want_unreadable", owner=owner, error=str(error))
         return wants
 
     def _apply(self, wants: dict[str, FeedWant]) -> None:

@@ -2,7 +2,7 @@
 
 Starlette's ``send_text`` frames a message anew for each client; with fifty clients and a thousand
 ticks a second that is most of a core. Here a handler frames a payload once with
-:func:`tapestream.common.web.frames.text_frame` and hands the same bytes to every client's :meth:`RawWebSocket.write`.
+:func:`tapestream.common.frames.text_frame` and hands the same bytes to every client's :meth:`RawWebSocket.write`.
 
 Serve with ``uvicorn.Config(..., ws=RawWebSocketProtocol, ws_per_message_deflate=False)``, then in a
 handler: ``raw = raw_websocket(websocket)``, after ``accept()``. Receiving, pings and closing stay

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol, Self
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tapestream.common.web.frames import binary_frame, text_frame
+from tapestream.common.frames import binary_frame, text_frame
 from tapestream.simulators.binance.faults import Fault, FaultKind, Scope
 from tapestream.simulators.binance.hub import Connection, Hub
 from tapestream.simulators.market import Market

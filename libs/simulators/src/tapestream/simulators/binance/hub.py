@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from tapestream.common.web.frames import text_frame
+from tapestream.common.frames import text_frame
 from tapestream.common.web.raw_websocket import RawWebSocket
 from tapestream.simulators.binance.faults import Faults, Outgoing
 from tapestream.simulators.binance.ledger import Ledger

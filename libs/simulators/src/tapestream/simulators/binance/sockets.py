@@ -12,7 +12,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.http11 import Request
 
-from tapestream.common.web.frames import text_frame
+from tapestream.common.frames import text_frame
 from tapestream.common.web.raw_websocket import RawWebSocketProtocol, raw_websocket
 from tapestream.simulators.binance.faults import FaultKind
 from tapestream.simulators.binance.hub import Connection, Hub

@@ -85,7 +85,7 @@ class TradeSequencer:
         """A trade came over the socket. True where something is ready to be published."""
         self.tally.received += 1
         expected = self.last_id + 1
-        if trade_id == expected or expected == 0:
+        if trade_id == expected or not expected:
             self._out.append(trade_id, ts_ns, price, qty, buyer_maker, kind)
             self.last_id = trade_id
             self.last_ts_ns = ts_ns
