@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.chaos import Schedule, assert_exact, generated_tape, play
+from tests.support.chaos import WAITING, Schedule, assert_exact, generated_tape, play
 from tests.support.stack import running_stack
 
 SPEED = 28
@@ -18,7 +18,7 @@ SEEDS = range(1, 21)
 @pytest.mark.integration
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_lost_whatever_goes_wrong(tmp_path: Path, seed: int) -> None:
-    tape = generated_tape(tmp_path, seed=seed, minutes=5, symbols="BTCUSDT,ETHUSDT")
-    with running_stack(tmp_path, TAPE=str(tape), SPEED=str(SPEED), WATCHDOG_S="1.5") as stack:
+    tape = generated_tape(tmp_path, seed=seed, minutes=5)
+    with running_stack(tmp_path, TAPE=str(tape), SPEED=str(SPEED), WATCHDOG_S="1.5", **WAITING) as stack:
         play(Schedule(seed), stack, tape, SPEED)
         assert_exact(stack, tape)

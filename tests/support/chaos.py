@@ -17,6 +17,9 @@ from tests.naive import NaiveBar, NaiveTrade, bars
 from tests.support.stack import Stack, wait_until
 from tests.support.tapes import TapeTrade, trades
 
+SYMBOLS = "BTCUSDT,ETHUSDT"
+WAITING = {"AVAILABLE_SYMBOLS": "BTCUSDT"}
+"""With this a tape of SYMBOLS waits until somebody wants the second one, too."""
 KILLED = ("ingest", "bars", "recorder", "gateway", "nats", "postgres")
 FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "drop"},
@@ -37,7 +40,7 @@ MARKET_KIND = 0
 BARS_S = 15.0
 
 
-def generated_tape(folder: Path, *, seed: int, minutes: int, symbols: str) -> Path:
+def generated_tape(folder: Path, *, seed: int, minutes: int, symbols: str = SYMBOLS) -> Path:
     """A tape of the seeded market."""
     path = folder / f"tape-{seed}.jsonl.gz"
     subprocess.run(
@@ -86,7 +89,8 @@ class Schedule:
 
 
 def play(schedule: Schedule, stack: Stack, tape: Path, speed: float) -> None:
-    """Run a schedule over what is left of a tape that has begun."""
+    """Start a tape that waits for its last symbol, and run a schedule over it."""
+    stack.want("test", list(trades(tape)))
     started = wait_until(
         lambda: (status := httpx.get(f"{stack.sim}/control/status").json())["started"] and status,
         "the tape playing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import nats
 import psutil
 import psycopg
 
@@ -81,6 +83,7 @@ class Stack:
         self.folder = folder
         self._wish = json.dumps({"without": list(without), "instead": dict(instead or {})})
         self._without = without
+        self._modules = MODULES | dict(instead or {})
         self.http_port, self.nats_port, self.postgres_port, self.sim_port = free_ports(4)
         self.metrics_port = free_ports(8)[0]
         self.environment = {
@@ -154,8 +157,8 @@ class Stack:
         for child in psutil.Process(self._process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 line = child.cmdline()
-                if part in MODULES:
-                    match = "-m" in line and MODULES[part] == line[line.index("-m") + 1]
+                if part in self._modules:
+                    match = "-m" in line and self._modules[part] == line[line.index("-m") + 1]
                 elif part == "nats":
                     match = bool(line) and "nats-server" in line[0]
                 else:
@@ -169,6 +172,17 @@ class Stack:
         for pid in self.pids(part)[:1]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def want(self, owner: str, symbols: Sequence[str]) -> None:
+        """Declare what an owner wants streaming."""
+
+        async def put() -> None:
+            client = await nats.connect(self.nats)
+            bucket = await client.jetstream().key_value("feeds")
+            await bucket.put(owner, json.dumps({"v": 1, "symbols": list(symbols)}).encode())
+            await client.close()
+
+        asyncio.run(put())
 
     def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn, connect_timeout=5) as connection:

@@ -154,7 +154,9 @@ async def test_too_many_messages_end_a_connection(seeded: BinanceSimulatorProces
 
 
 async def test_the_lifetime_ends_connections_and_pings_come() -> None:
-    with BinanceSimulatorProcess(BINANCE_SIM_CONNECTION_LIFETIME_S="0.7", BINANCE_SIM_SPOT_PING_S="0.1") as simulator:
+    with BinanceSimulatorProcess(
+        BINANCE_SIM_CONNECTION_LIFETIME_S="0.7", BINANCE_SIM_SPOT_PING_S="0.1"
+    ) as simulator:
         async with client(simulator, "/ws/btcusdt@trade") as listener:
             assert await listener.until_closed() == 1001
 

@@ -1,0 +1,297 @@
+"""Memory and Postgres as one."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+from tests.integration.gateway.conftest import MakeGateway
+from tests.integration.gateway.feeder import START_NS, VENUE, Feeder, price_of, qty_of
+from tests.integration.gateway.recorded import Recorded
+from tests.integration.gateway.running import RunningGateway, eventually
+
+from tapestream.common.bus.connection import Bus
+from tapestream.common.contracts.messages import (
+    BackfillReply,
+    BackfillRequest,
+    Bar,
+    TradeKind,
+    decoder,
+    encode,
+)
+from tapestream.common.contracts.subjects import Subjects
+from tapestream.common.supervisor.embedded import EmbeddedNats, EmbeddedPostgres
+
+pytestmark = pytest.mark.integration
+MINUTE_NS = 60_000_000_000
+
+
+@pytest.fixture(scope="module")
+def stored(module_gateways: MakeGateway) -> RunningGateway:
+    """A gateway with a database and a short memory."""
+    gateway = module_gateways(database=True, TICK_BUFFER_SIZE="100")
+
+    async def start() -> None:
+        await (await gateway.start()).memory_ready()
+
+    asyncio.run(start())
+    return gateway
+
+
+@pytest.fixture
+async def client(stored: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=stored.url, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def recorded(postgres: EmbeddedPostgres) -> Recorded:
+    return Recorded(postgres.url)
+
+
+async def test_the_border_has_no_hole_and_no_double(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str
+) -> None:
+    for _ in range(20):
+        feeder.trades(symbol, 50)
+    await _taken_in(client, symbol, 1000)
+    await recorded.trades(symbol, range(1, 951))  # overlaps memory, which holds the last hundred
+
+    page = (await client.get(f"/data/{symbol}/ticks?limit=1000")).json()
+
+    assert [tick["id"] for tick in page["items"]] == list(range(1, 1001))
+    assert all(t["price"] == price_of(t["id"]) and t["qty"] == qty_of(t["id"]) for t in page["items"])
+    assert page["total"] == 1000
+
+
+async def test_a_lagging_recorder_makes_no_hole(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str
+) -> None:
+    for _ in range(20):
+        feeder.trades(symbol, 50)
+    await _taken_in(client, symbol, 1000)
+    await recorded.trades(symbol, range(1, 401))  # 401 to 900 are in the stream only
+
+    ids: list[int] = []
+    query = {"limit": "150"}
+    while True:
+        page = (await client.get(f"/data/{symbol}/ticks", params=query)).json()
+        ids = [tick["id"] for tick in page["items"]] + ids
+        if not page["has_more"]:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert ids == list(range(1, 1001))
+    answer = await client.get(f"/database/export?symbol={symbol}")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [int(row["id"]) for row in rows] == list(range(1, 1001))
+
+
+async def test_trades_that_the_stream_dropped_come_from_history(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str
+) -> None:
+    feeder.trades(symbol, 50)
+    feeder.trades(symbol, 50, overtaken=100)
+    await _taken_in(client, symbol, 100)
+    await recorded.trades(symbol, range(1, 201))
+
+    page = (await client.get(f"/data/{symbol}/ticks?limit=200")).json()
+
+    assert [tick["id"] for tick in page["items"]] == list(range(1, 201))
+
+
+async def test_bars_of_both_are_joined(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str
+) -> None:
+    await recorded.bars(symbol, [_bar(symbol, n, close=100.0 + n) for n in range(10)])
+    feeder.bar(symbol, START_NS + 9 * MINUTE_NS, 200.0, rev=1)
+    feeder.bar(symbol, START_NS + 10 * MINUTE_NS, 201.0, complete=False)
+
+    async def arrived() -> bool:
+        bars = (await client.get(f"/data/{symbol}?tf=1m")).json()["data"]
+        return len(bars) == 11
+
+    await eventually(arrived)
+    page = (await client.get(f"/database/ohlcv?symbol={symbol}&tf=1m&limit=5")).json()
+    assert [bar["close"] for bar in page["items"]] == [106.0, 107.0, 108.0, 200.0, 201.0]
+    assert page["total"] == 11
+    older = (await client.get(f"/database/ohlcv?symbol={symbol}&limit=5&cursor={page['next_cursor']}")).json()
+    assert [bar["close"] for bar in older["items"]] == [101.0, 102.0, 103.0, 104.0, 105.0]
+    two = (await client.get(f"/data/{symbol}?tf=2m&start=2024-05-01T10:06:00Z")).json()["items"]
+    assert [(bar["close"], bar["complete"]) for bar in two] == [(107.0, True), (200.0, True), (201.0, False)]
+    exported = await client.get(f"/export?symbol={symbol}&tf=1m")
+    rows = list(csv.DictReader(io.StringIO(exported.text)))
+    assert [float(row["close"]) for row in rows] == [100.0 + n for n in range(9)] + [200.0, 201.0]
+
+
+async def test_a_million_rows_stream_with_flat_memory(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, stored: RunningGateway, symbol: str
+) -> None:
+    count = 1_000_000
+    await recorded.trades(symbol, range(1, count + 1))
+    before = _resident_mb(stored)
+    lines = 0
+    first: list[bytes] = []
+    worst = 0.0
+    async with client.stream("GET", f"/database/export?symbol={symbol}&format=csv") as answer:
+        assert answer.headers["content-type"].startswith("text/csv")
+        async for chunk in answer.aiter_bytes():
+            first += [chunk] * (len(first) < 2)
+            lines += chunk.count(b"\n")
+            worst = max(worst, _resident_mb(stored) - before)
+    assert lines == count + 1
+    assert b"".join(first).splitlines()[:2] == [
+        b"id,ts,price,qty,side,kind",
+        b"1,2024-05-01T10:00:00.001000Z,100.1,0.002,buy,MARKET",
+    ]
+    assert worst < 80, f"{worst} MB more"
+
+    query = {"symbol": symbol, "format": "parquet", "end": "2024-05-01T10:00:50"}
+    table = pq.read_table(io.BytesIO((await client.get("/database/export", params=query)).content))
+    assert table.column_names == ["id", "ts", "price", "qty", "side", "kind"]
+    assert table.column("id").to_pylist() == list(range(1, 50_000))
+    assert set(table.column("kind").to_pylist()) == {TradeKind.MARKET.name}
+
+
+async def test_statistics_are_exact(client: httpx.AsyncClient, recorded: Recorded, symbol: str) -> None:
+    await recorded.trades(symbol, range(1, 5001))
+    await recorded.bars(symbol, [_bar(symbol, n) for n in range(7)])
+
+    async def counted() -> dict:
+        return (await client.get("/database/stats")).json()["symbols"].get(symbol)
+
+    own = await eventually(counted)
+    assert own == {
+        "ticks": 5000,
+        "bars": 7,
+        "bars_by_timeframe": {"1m": 7},
+        "first": "2024-05-01T10:00:00.000Z",
+        "last": "2024-05-01T10:06:00.000Z",
+    }
+    began = time.perf_counter()
+    await client.get("/database/stats")
+    assert time.perf_counter() - began < 2
+
+
+async def test_gaps_are_listed(client: httpx.AsyncClient, recorded: Recorded, symbol: str) -> None:
+    await recorded.gap(symbol, 5, 9, "lost")
+    await recorded.gap(symbol, 20, 20, "filled")
+
+    page = (await client.get(f"/database/gaps?symbol={symbol}")).json()
+    assert {(gap["from_id"], gap["to_id"], gap["count"], gap["reason"]) for gap in page["gaps"]} == {
+        (5, 9, 5, "lost"),
+        (20, 20, 1, "filled"),
+    }
+    only = (await client.get(f"/database/gaps?symbol={symbol}&reason=lost&limit=1")).json()
+    assert (only["total"], only["has_more"]) == (1, False)
+
+
+async def test_backfill_asks_ingest(
+    client: httpx.AsyncClient, nats: EmbeddedNats, prefix: str, symbol: str
+) -> None:
+    bus = await Bus.connect(nats.url, "ingest", Subjects(prefix))
+    asked: list[BackfillRequest] = []
+
+    async def answer(message) -> None:
+        asked.append(decoder(BackfillRequest).decode(message.data))
+        assert message.headers["traceparent"].startswith("00-4bf92f3577b34da6a3ce929d0e0e4736-")
+        await message.respond(encode(BackfillReply(published=60)))
+
+    subscription = await bus.nc.subscribe(bus.subjects.rpc("ingest", "backfill"), cb=answer)
+    await bus.nc.flush()
+    body = {"symbol": symbol, "tf": "1m", "start": "2024-05-01T10:00Z", "end": "2024-05-01T11:00Z"}
+    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+
+    done = (await client.post("/database/backfill", json=body, headers=trace)).json()
+
+    assert done["published"] == 60
+    assert asked[0].symbol == f"{symbol}@{VENUE}"
+    assert asked[0].end_ns - asked[0].start_ns == 60 * MINUTE_NS
+    await subscription.unsubscribe()
+    await bus.close()
+
+
+async def test_without_its_database_live_data_goes_on(
+    make_gateway: MakeGateway, feeder: Feeder, symbol: str
+) -> None:
+    url = "postgresql://nobody:s3cret@127.0.0.1:1/none"
+    gateway = await (await make_gateway(DATABASE_URL=url).start()).memory_ready()
+    feeder.trades(symbol, 50)
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        await _taken_in(client, symbol, 50)
+        newest = (await client.get(f"/data/{symbol}/ticks?limit=20")).json()
+        assert len(newest["items"]) == 20
+        assert newest["warnings"] == []
+        more = (await client.get(f"/data/{symbol}/ticks?limit=100")).json()
+        assert len(more["items"]) == 50
+        assert "history is away" in more["warnings"][0]
+        assert more["has_more"]
+        problem = await client.get("/database/stats")
+        assert problem.status_code == 503
+        assert "s3cret" not in problem.text
+        health = (await client.get("/health")).json()
+        assert health["status"] == "degraded"
+        assert (await client.get("/health/db")).status_code == 503
+    assert "s3cret" not in gateway.log.read_text()
+
+
+async def test_cleanup_drops_old_days(
+    client: httpx.AsyncClient, recorded: Recorded, postgres: EmbeddedPostgres, symbol: str
+) -> None:
+    # the last test of the file: it takes the others' rows too
+    await recorded.trades(symbol, range(1, 101))
+    await recorded.gap(symbol, 5, 9, "lost")
+
+    answer = (await client.post("/database/cleanup?older_than=2024-05-01T10:00:00.051Z")).json()
+    assert answer["status"] == "ok"
+    assert answer["older_than"] == "2024-05-01T10:00:00.051Z"
+    async with await psycopg.AsyncConnection.connect(postgres.url) as connection:
+        cursor = await connection.execute(
+            "SELECT min(t.id), count(*) FROM trades AS t JOIN instruments AS i ON i.id = instrument_id WHERE symbol = %s",
+            [symbol],
+        )
+        assert await cursor.fetchone() == (51, 50)
+    answer = (await client.post("/database/cleanup", json={"days": 1})).json()
+    assert answer["dropped_partitions"] == ["trades_20240501"]
+    assert answer["deleted"]["trades"] >= 50
+    assert answer["deleted"]["gaps"] == 0  # detected just now
+    assert symbol not in (await client.get("/database/stats")).json()["symbols"]
+
+
+async def _taken_in(client: httpx.AsyncClient, symbol: str, count: int) -> None:
+    async def check() -> bool:
+        stats = (await client.get("/data/stats")).json()
+        return stats["symbols"][symbol]["received"] == count
+
+    await eventually(check, 10)
+
+
+def _bar(symbol: str, minute: int, *, close: float = 100.0) -> Bar:
+    return Bar(
+        venue=VENUE,
+        symbol=symbol,
+        timeframe="1m",
+        ts_ns=START_NS + minute * MINUTE_NS,
+        open=100.0,
+        high=max(100.0, close),
+        low=100.0,
+        close=close,
+        volume=1.0,
+        quote_volume=close,
+        buy_volume=0.5,
+        trades=1,
+        first_id=minute,
+        last_id=minute,
+        complete=True,
+    )
+
+
+def _resident_mb(gateway: RunningGateway) -> float:
+    return int(Path(f"/proc/{gateway.pid}/statm").read_text().split()[1]) * 4096 / 2**20
