@@ -8,12 +8,13 @@ import numpy as np
 import psycopg
 import pytest
 
+from tapestream.common.bus.offset import Offset
 from tapestream.common.db import history
 from tapestream.common.db.copy import CopyFormat, copy_rows, timestamptz
 from tapestream.common.db.engine import connect, make_engine
 from tapestream.common.db.migrate import migrate
 from tapestream.common.db.partitions import day_of, drop_partitions_before, ensure_partition, list_partitions
-from tapestream.common.db.projection import Offset, Projection
+from tapestream.common.db.projection import Projection
 
 pytestmark = pytest.mark.integration
 DAY = datetime(2024, 8, 8, tzinfo=UTC)

@@ -10,15 +10,8 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
+from tapestream.common.bus.offset import Offset
 from tapestream.common.db.locks import lock_key
-
-
-@dataclass(frozen=True, slots=True)
-class Offset:
-    """A message of a stream, by its sequence and the time at which the stream stored it."""
-
-    seq: int
-    stored_ns: int
 
 
 @dataclass(frozen=True, slots=True)

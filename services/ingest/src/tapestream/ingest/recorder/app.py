@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tapestream.common.bus.durable import DurableReader
 from tapestream.common.bus.headers import MSG_ID, ORDINAL, PRODUCER
 from tapestream.common.bus.provision import provision
 from tapestream.common.contracts.messages import Gap, encode
@@ -16,7 +17,6 @@ from tapestream.ingest.recorder.instruments import InstrumentIds, follow_instrum
 from tapestream.ingest.recorder.quote_table import QuoteTable
 from tapestream.ingest.recorder.retention import keep_days
 from tapestream.ingest.recorder.settings import RecorderSettings
-from tapestream.ingest.recorder.source import StreamSource
 from tapestream.ingest.recorder.trade_table import TradeTable
 from tapestream.ingest.recorder.writer import Table, TableWriter
 
@@ -42,7 +42,7 @@ async def run(context: ProcessContext, settings: RecorderSettings) -> None:
     market, health = bus.subjects.market, DatabaseHealth(context.health)
 
     def writer(durable: str, stream: str, kinds: tuple[str, ...], table: Table) -> TableWriter:
-        source = StreamSource(bus, stream=stream, durable=durable, filters=[market(kind) for kind in kinds])
+        source = DurableReader(bus, stream=stream, durable=durable, filters=[market(kind) for kind in kinds])
         return TableWriter(database_url, source, table, health)
 
     trades = TradeTable(bus.subjects, InstrumentIds(), publish_gap)

@@ -10,6 +10,7 @@ from typing import LiteralString
 import msgspec
 from psycopg import AsyncConnection, sql
 
+from tapestream.common.bus.durable import Stored
 from tapestream.common.contracts.messages import Bar, Gap, decoder
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.ingest.recorder import ledger
@@ -18,7 +19,6 @@ from tapestream.ingest.recorder.core import gaps as gap_rules
 from tapestream.ingest.recorder.core.refusal import Refused
 from tapestream.ingest.recorder.instruments import InstrumentIds
 from tapestream.ingest.recorder.metrics import TableMetrics
-from tapestream.ingest.recorder.source import Stored
 from tapestream.ingest.recorder.writer import Outcome
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

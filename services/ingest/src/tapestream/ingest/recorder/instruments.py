@@ -13,11 +13,11 @@ from nats.js.kv import KeyValue
 from psycopg import AsyncConnection
 
 from tapestream.common.bus.connection import Bus
+from tapestream.common.bus.durable import FAULTS
 from tapestream.common.contracts.messages import Instrument, decoder
 from tapestream.common.contracts.streams import BUCKET_INSTRUMENTS
 from tapestream.common.db.engine import connect
 from tapestream.common.db.faults import describe
-from tapestream.ingest.recorder.source import FAULTS
 
 log = structlog.get_logger(__name__)
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import AsyncConnection
 
+from tapestream.common.bus.durable import Stored
 from tapestream.common.contracts.messages import QuoteBatch, decoder
 from tapestream.common.db.copy import CopyFormat, timestamptz
 from tapestream.ingest.recorder.core.batches import Columns, decode, quote_columns
@@ -22,7 +23,6 @@ from tapestream.ingest.recorder.day_copy import DayCopy
 from tapestream.ingest.recorder.heads import load_heads, store_heads
 from tapestream.ingest.recorder.instruments import InstrumentIds
 from tapestream.ingest.recorder.metrics import TableMetrics
-from tapestream.ingest.recorder.source import Stored
 from tapestream.ingest.recorder.writer import Outcome
 
 QUOTES = CopyFormat(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from msgspec import UNSET
 from psycopg import AsyncConnection, sql
 
+from tapestream.common.bus.durable import Stored
 from tapestream.common.contracts.messages import Gap, TradeBatch, decoder
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.db.copy import CopyFormat, Rows, timestamptz
@@ -23,7 +24,6 @@ from tapestream.ingest.recorder.day_copy import DayCopy
 from tapestream.ingest.recorder.heads import load_heads, store_heads
 from tapestream.ingest.recorder.instruments import InstrumentIds, Name
 from tapestream.ingest.recorder.metrics import TableMetrics, lost_trades
-from tapestream.ingest.recorder.source import Stored
 from tapestream.ingest.recorder.writer import Outcome
 
 TRADES = CopyFormat(

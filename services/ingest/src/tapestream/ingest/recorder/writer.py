@@ -18,6 +18,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from tapestream.common.bus.durable import FAULTS, DurableReader, OrderBrokenError, Stored
 from tapestream.common.db.engine import connect
 from tapestream.common.db.faults import describe, is_passing
 from tapestream.common.db.projection import Projection
@@ -25,7 +26,6 @@ from tapestream.common.supervisor.backoff import backoff
 from tapestream.ingest.recorder.core.refusal import Refused
 from tapestream.ingest.recorder.database_health import DatabaseHealth
 from tapestream.ingest.recorder.metrics import TableMetrics
-from tapestream.ingest.recorder.source import FAULTS, OrderBrokenError, Stored, StreamSource
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ class TableWriter(Generic[F]):
     """Runs one table for as long as the process lives."""
 
     def __init__(
-        self, database_url: str, source: StreamSource, table: Table[F], health: DatabaseHealth
+        self, database_url: str, source: DurableReader, table: Table[F], health: DatabaseHealth
     ) -> None:
         self._url, self._source, self._table, self._health = database_url, source, table, health
         self._name = source.durable
