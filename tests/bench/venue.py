@@ -1,8 +1,10 @@
 """A venue that sends trades as fast as its reader takes them, or at a fixed rate.
 
-``python -m tests.bench.venue WS_PORT REST_PORT COUNT RATE``: waits for a subscription to trades of
-``S0USDT … S9USDT``, sends COUNT of them (one a frame, ids from 1, RATE a second, 0 for no limit)
-and keeps the socket open. The trade's ``T`` is the wall clock in milliseconds.
+``python -m tests.bench.venue WS_PORT REST_PORT COUNT RATE FIRST [TIMES]``: waits for a subscription
+to trades of ``S0USDT … S9USDT``, sends COUNT of them (one a frame, each symbol's ids from FIRST on,
+RATE a second in all, 0 for no limit) and keeps the socket open. The trade's ``T`` is the wall clock
+in milliseconds; with TIMES, a file of int64, the monotonic clock in nanoseconds at which each was
+sent is written there, in the order of sending.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import picows
 import uvloop
 
@@ -26,8 +29,8 @@ FRAMES = [
 
 
 class Listener(picows.WSListener):
-    def __init__(self, count: int, rate: float) -> None:
-        self._count, self._rate = count, rate
+    def __init__(self, count: int, rate: float, first: int, times: np.ndarray | None) -> None:
+        self._count, self._rate, self._first, self._times = count, rate, first, times
         self._room = asyncio.Event()
         self._room.set()
         self._pumping: asyncio.Task[None] | None = None
@@ -55,7 +58,9 @@ class Listener(picows.WSListener):
                     await asyncio.sleep(0.0002)
             if i % 200 == 0 or self._rate:
                 now_ms = int(time.time() * 1000)
-            transport.send(text, FRAMES[i % 10] % (now_ms, now_ms, i // 10 + 1))
+            if self._times is not None:
+                self._times[i] = time.perf_counter_ns()
+            transport.send(text, FRAMES[i % 10] % (now_ms, now_ms, i // 10 + self._first))
             if i % 200 == 0:
                 await self._room.wait()
                 await asyncio.sleep(0)
@@ -94,16 +99,20 @@ class Rest(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def main(ws_port: int, rest_port: int, count: int, rate: float) -> None:
+def main(ws_port: int, rest_port: int, count: int, rate: float, first: int, times_file: str = "") -> None:
+    times = np.memmap(times_file, np.int64, "r+", shape=(count,)) if times_file else None
     rest = http.server.ThreadingHTTPServer(("127.0.0.1", rest_port), Rest)
     threading.Thread(target=rest.serve_forever, daemon=True).start()
 
     async def serve() -> None:
-        server = await picows.ws_create_server(lambda _: Listener(count, rate), "127.0.0.1", ws_port)
+        server = await picows.ws_create_server(
+            lambda _: Listener(count, rate, first, times), "127.0.0.1", ws_port
+        )
         await server.serve_forever()
 
     uvloop.run(serve())
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+    ports, count, rate, first = sys.argv[1:3], int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
+    main(int(ports[0]), int(ports[1]), count, rate, first, *sys.argv[6:])
