@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import time
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -127,7 +128,7 @@ async def test_channels_and_their_older_names(gateway: RunningGateway, feeder: F
 
 
 async def test_unsubscribed_symbols_fall_silent(
-    gateway: RunningGateway, feeder: Feeder, symbols, symbol: str
+    gateway: RunningGateway, feeder: Feeder, symbols: Iterator[str], symbol: str
 ) -> None:
     other = next(symbols)
     listener = await Listener.open(gateway.ws_url)
@@ -163,16 +164,17 @@ async def test_msgpack_says_the_same(gateway: RunningGateway, feeder: Feeder, sy
 
 
 async def test_conflation_gives_the_newest_value_in_batches(
-    gateway: RunningGateway, feeder: Feeder, symbol: str
+    gateway: RunningGateway, feeder: Feeder, symbols: Iterator[str]
 ) -> None:
+    symbol, other = next(symbols), next(symbols)
     listener = await Listener.open(gateway.ws_url)
-    answer = await listener.subscribe(channels=[f"trades:{symbol}", "trades:ETHUSDT"], interval_ms=100)
+    answer = await listener.subscribe(channels=[f"trades:{symbol}", f"trades:{other}"], interval_ms=100)
     assert answer["interval_ms"] == 100
 
     for _ in range(100):
         feeder.trades(symbol)
-        feeder.trades("ETHUSDT")
-    wanted = {(symbol, 100), ("ETHUSDT", feeder.last_id["ETHUSDT"])}
+        feeder.trades(other)
+    wanted = {(symbol, 100), (other, feeder.last_id[other])}
     frames: list[dict] = []
     items: list[tuple[str, int]] = []
     while not wanted <= set(items):
@@ -232,7 +234,7 @@ async def test_resume_from_memory(gateway: RunningGateway, feeder: Feeder, symbo
 
 
 async def test_resume_from_the_stream_where_memory_is_too_short(
-    make_gateway: MakeGateway, feeder: Feeder, symbols
+    make_gateway: MakeGateway, feeder: Feeder, symbols: Iterator[str]
 ) -> None:
     one, two = next(symbols), next(symbols)
     gateway = await (await make_gateway(TICK_BUFFER_SIZE="100").start()).memory_ready()
@@ -375,9 +377,9 @@ async def test_a_slow_client_is_conflated_then_cut_and_slows_nobody(
 
     reading = asyncio.create_task(read_quickly())
     sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     sock.connect(("127.0.0.1", gateway.port))
-    reader, writer = await asyncio.open_connection(sock=sock, limit=4096)
+    reader, writer = await asyncio.open_connection(sock=sock, limit=65536)
     writer.write(
         b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"

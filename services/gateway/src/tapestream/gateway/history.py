@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import Bar, BarSource
 from tapestream.common.db.engine import make_engine
+from tapestream.common.db.faults import describe
 from tapestream.common.errors import NotConnectedError
 from tapestream.gateway.core.columns import Float64, Int64, TradeColumns, make_columns, no_trades
 
@@ -46,6 +49,15 @@ _BARS = """
 """
 _NS = "(extract(epoch FROM ts) * 1000000)::int8 * 1000"
 """Exact: extract gives a decimal number."""
+
+
+AWAY: tuple[type[Exception], ...] = (DBAPIError, PoolTimeoutError, OSError)
+"""What reading raises while the server is away."""
+
+
+def away_text(error: Exception) -> str:
+    """One line without connection strings."""
+    return describe(getattr(error, "orig", None) or error)
 
 
 class NoDatabaseError(NotConnectedError):

@@ -12,6 +12,7 @@ from tapestream.gateway.core.bar_ring import BarRing
 from tapestream.gateway.core.merge import merge_bars
 from tapestream.gateway.core.resample import base_timeframe, resample
 from tapestream.gateway.gateway import Gateway
+from tapestream.gateway.history import AWAY, away_text
 from tapestream.gateway.problems import ProblemError
 from tapestream.gateway.ticks import COUNT_TIMEOUT_S
 
@@ -34,6 +35,8 @@ class Ohlcv:
             detail = f"bars of {timeframe} cannot be made from what is built"
             raise ProblemError(422, detail, field="tf", value=timeframe, allowed=allowed)
         self._gateway, self._name, self.timeframe, self._base = gateway, name, timeframe, base
+        self.warnings: list[str] = []
+        """What is not as it should be with the answer."""
         self._parts = timeframe_ns(timeframe) // timeframe_ns(base)
 
     async def newest(self, start_ns: int | None, end_ns: int | None, limit: int) -> tuple[list[Bar], bool]:
@@ -47,7 +50,8 @@ class Ohlcv:
                 raise ProblemError(422, detail, field="limit", value=limit, allowed=f"1 to {most}")
             found = resample(await self._read_aligned(start_ns, end_ns, limit), self.timeframe)
             found = [bar for bar in found if start_ns is None or bar.ts_ns >= start_ns]
-        return found[-limit:], len(found) > limit
+        more = len(found) > limit or bool(self.warnings and found)
+        return found[-limit:], more
 
     async def _read_aligned(self, start_ns: int | None, end_ns: int | None, limit: int) -> list[Bar]:
         """Whole groups of parts only: a bar must not be made from a part of its parts."""
@@ -68,12 +72,18 @@ class Ohlcv:
         if ring is not None and _covers(ring, held, start_ns, limit):
             return held[-limit:]
         history = self._gateway.history
-        number = await history.instrument_id(self._name) if history.configured else None
-        if number is None:
+        try:
+            number = await history.instrument_id(self._name) if history.configured else None
+            if number is None:
+                return held[-limit:]
+            recorded = await history.bars(
+                self._name, number, self._base, limit=limit, start_ns=start_ns, end_ns=end_ns
+            )
+        except AWAY as error:
+            if not held:
+                raise
+            self.warnings.append(f"history is away, older bars are left out: {away_text(error)}")
             return held[-limit:]
-        recorded = await history.bars(
-            self._name, number, self._base, limit=limit, start_ns=start_ns, end_ns=end_ns
-        )
         return merge_bars(recorded, held)[-limit:]
 
     async def oldest_first(
@@ -121,17 +131,17 @@ class Ohlcv:
         history = self._gateway.history
         if self._parts > 1 or not history.configured:
             return None
-        number = await history.instrument_id(self._name)
-        if number is None:
-            return shown
         memory = self._gateway.memory.get(self._name)
         ring = memory.bars.get(self._base) if memory is not None else None
         held = ring.between(start_ns, end_ns) if ring is not None else []
         try:
             async with asyncio.timeout(COUNT_TIMEOUT_S):
+                number = await history.instrument_id(self._name)
+                if number is None:
+                    return shown
                 border = held[0].ts_ns if held else end_ns
                 return len(held) + await history.count_bars(number, self._base, start_ns, border)
-        except TimeoutError:
+        except (TimeoutError, *AWAY):
             return None
 
 

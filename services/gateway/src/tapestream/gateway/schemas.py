@@ -21,6 +21,7 @@ class Page(BaseModel):
     next_cursor: str | None = Field(description="Hand it back as cursor for the next, older page")
     has_more: bool
     total: int | None = Field(description="Items on all pages; null where counting takes too long")
+    warnings: list[str] = Field([], description="What is not as it should be with this answer")
 
 
 class Tick(BaseModel):
@@ -146,7 +147,12 @@ def tick_values(symbol: str, columns: TradeColumns) -> list[dict[str, Any]]:
 
 
 def page_response(
-    head: dict[str, Any], items: list[Any], also_as: str, next_cursor: int | None, total: int | None
+    head: dict[str, Any],
+    items: list[Any],
+    also_as: str,
+    next_cursor: int | None,
+    total: int | None,
+    warnings: list[str] | None = None,
 ) -> Response:
     """A page as JSON. Ten thousand items go through no model: they are encoded once, as they are."""
     encoded = msgspec.json.encode(items)
@@ -155,6 +161,7 @@ def page_response(
         "next_cursor": str(next_cursor) if next_cursor is not None else None,
         "has_more": next_cursor is not None,
         "total": total,
+        "warnings": warnings or [],
     }
     body = b"".join(
         (msgspec.json.encode(rest)[:-1], b',"items":', encoded, b',"', also_as.encode(), b'":', encoded, b"}")

@@ -17,6 +17,7 @@ from tapestream.gateway.core.columns import TradeColumns, join_columns, no_trade
 from tapestream.gateway.core.merge import in_period, merge_trades
 from tapestream.gateway.feed import columns_of
 from tapestream.gateway.gateway import Gateway
+from tapestream.gateway.history import AWAY, away_text
 from tapestream.gateway.ws.replay import StreamReplay
 
 log = structlog.get_logger(__name__)
@@ -45,13 +46,25 @@ class Ticks:
 
     def __init__(self, gateway: Gateway, name: InstrumentName) -> None:
         self._gateway, self._name = gateway, name
+        self.warnings: list[str] = []
+        """What is not as it should be with the answer."""
 
     async def newest(self, period: Period, limit: int) -> tuple[TradeColumns, bool]:
-        """The last ``limit`` trades of a period, oldest first, and whether there are older ones."""
+        """The last ``limit`` trades of a period, oldest first, and whether there are older ones.
+
+        While the database is away memory answers alone and ``warnings`` says so; a question that
+        memory has nothing for raises sqlalchemy errors.
+        """
         held = self.from_memory(period)
         if len(held) > limit:
             return held.rows(len(held) - limit, len(held)), True
-        older = await self._older(period, limit + 1 - len(held))
+        try:
+            older = await self._older(period, limit + 1 - len(held))
+        except AWAY as error:
+            if not len(held) or period.before_id is not None:
+                raise
+            self.warnings.append(f"history is away, older trades are left out: {away_text(error)}")
+            return held, True
         both = merge_trades(older, held)
         more = len(both) > limit
         return both.rows(len(both) - limit, len(both)) if more else both, more
@@ -148,14 +161,14 @@ class Ticks:
         """How many trades a period has; None where counting takes too long."""
         held = len(self.from_memory(period))
         history = self._gateway.history
-        number = await history.instrument_id(self._name) if history.configured else None
-        if number is None:
-            return held
         try:
+            number = await history.instrument_id(self._name) if history.configured else None
+            if number is None:
+                return held
             async with asyncio.timeout(COUNT_TIMEOUT_S):
                 before = _least(self.border_id, period.before_id)
                 return held + await history.count_trades(number, before, period.start_ns, period.end_ns)
-        except TimeoutError:
+        except (TimeoutError, *AWAY):
             return None
 
 

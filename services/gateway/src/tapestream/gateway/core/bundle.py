@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tapestream.common.web.frames import binary_frame, text_frame
+from tapestream.common.frames import binary_frame, text_frame
 from tapestream.gateway.core.frames import to_msgpack
 
 

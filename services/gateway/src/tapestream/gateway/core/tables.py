@@ -106,7 +106,8 @@ class CsvWriter:
         # %S has the fraction of the column's unit
         text = pc.strftime(table.column(place), format="%Y-%m-%dT%H:%M:%SZ")  # pyright: ignore[reportAttributeAccessIssue]
         sink = io.BytesIO()
-        options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
+        # no value of ours holds a comma or a quote
+        options = pacsv.WriteOptions(include_header=False, quoting_style="none")
         pacsv.write_csv(table.set_column(place, "ts", text), sink, options)
         return sink.getvalue()
 

@@ -57,7 +57,9 @@ async def ohlcv(
     bars, more = await source.newest(start_ns, end_ns, limit)
     total = None if before_ns is not None else await source.count(start_ns, end_ns, len(bars), more)
     head = {"symbol": gateway.memory.shown(name), "timeframe": tf, "tf": tf}
-    return page_response(head, bar_items(bars), "data", bars[0].ts_ns if more else None, total)
+    return page_response(
+        head, bar_items(bars), "data", bars[0].ts_ns if more else None, total, source.warnings
+    )
 
 
 @router.get("/data/{symbol}/ticks", response_model=TickPage, responses=responses(404))
@@ -77,5 +79,10 @@ async def ticks(
     total = await source.count(Period(start_ns, end_ns)) if more or cursor else len(found)
     shown = gateway.memory.shown(name)
     return page_response(
-        {"symbol": shown}, tick_values(shown, found), "ticks", int(found.id[0]) if more else None, total
+        {"symbol": shown},
+        tick_values(shown, found),
+        "ticks",
+        int(found.id[0]) if more else None,
+        total,
+        source.warnings,
     )

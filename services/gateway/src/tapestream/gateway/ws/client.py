@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tapestream.common.web.frames import binary_frame, text_frame
+from tapestream.common.frames import binary_frame, text_frame
 from tapestream.common.web.raw_websocket import RawWebSocket
 from tapestream.gateway import metrics
 from tapestream.gateway.core.bundle import Bundle
