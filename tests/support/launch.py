@@ -3,15 +3,21 @@ with some programs left out or replaced by ones that lack a safeguard."""
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import json
+import signal
 import sys
 
 from tapestream.common.supervisor.app import supervise
 from tapestream.common.supervisor.programs import PROGRAMS
 from tapestream.common.supervisor.settings import SupervisorSettings
 
+PR_SET_PDEATHSIG = 1
+
 if __name__ == "__main__":
+    # A test run that is killed takes its system with it.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     wish = json.loads(sys.argv[1])
     supervise(
         SupervisorSettings.load(),
