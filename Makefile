@@ -27,7 +27,7 @@ run: $(VENV)/.runtime ## install what is missing and start everything
 	@exec $(BIN)/python -P -m tapestream.common.supervisor
 
 test: $(VENV)/.dev ## all tests but the long ones (ARGS=… goes to pytest)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak" $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/ruff check
