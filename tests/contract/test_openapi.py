@@ -1,0 +1,160 @@
+"""Every documented operation, with made-up input: no crash, and answers as documented."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings, strategies
+from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from tests.integration.gateway.feeder import START_NS, Feeder
+from tests.integration.gateway.recorded import Recorded
+from tests.integration.gateway.running import RunningGateway
+
+from tapestream.common.contracts.subjects import Subjects
+from tapestream.common.db.migrate import migrate
+from tapestream.common.supervisor.embedded import EmbeddedNats, EmbeddedPostgres
+from tapestream.common.supervisor.embedded.postgres import FAST
+from tapestream.common.telemetry.health import Health
+from tapestream.gateway.app import create_app
+from tapestream.gateway.gateway import Gateway
+from tapestream.gateway.settings import GatewaySettings
+
+pytestmark = pytest.mark.integration
+EXAMPLES = 40
+"""A run stays under half a minute."""
+KNOWN = {
+    "symbol": "BTCUSDT",
+    "symbols": ["BTCUSDT"],
+    "tf": "1m",
+    "start": "2024-05-01T10:00:00Z",
+    "end": "2024-05-01T11:00:00Z",
+    "cursor": "300",
+}
+AWAY = {503, 504}
+"""Ingest does not run here: what needs it says so."""
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    folder = tmp_path_factory.mktemp("contract")
+    with (
+        EmbeddedNats(folder / "nats") as nats,
+        EmbeddedPostgres(folder / "postgres", options=FAST) as postgres,
+    ):
+        migrate(postgres.url)
+        gateway = RunningGateway(
+            folder,
+            NATS_URL=nats.url,
+            DATABASE_URL=postgres.url,
+            STREAM_STORE_BYTES=str(256 << 20),
+            TICK_BUFFER_SIZE="100",
+        )
+        asyncio.run(_prepare(nats, postgres, gateway))
+        yield gateway
+        gateway.stop()
+
+
+async def _prepare(nats: EmbeddedNats, postgres: EmbeddedPostgres, gateway: RunningGateway) -> None:
+    feeder = await Feeder.connect(nats.url)
+    await feeder.list_instruments()
+    for _ in range(10):
+        feeder.trades("BTCUSDT", 50)
+    bars = [feeder.bar("BTCUSDT", START_NS + n * 60_000_000_000, 101.0) for n in range(5)]
+    await feeder.drained()
+    recorded = Recorded(postgres.url)
+    await recorded.trades("BTCUSDT", range(1, 451))
+    await recorded.bars("BTCUSDT", bars)
+    await recorded.gap("BTCUSDT", 5, 9, "lost")
+    await (await gateway.start()).memory_ready()
+    await feeder.close()
+
+
+def _operations() -> list[APIOperation]:
+    """Every operation of the document, which needs no server to be made."""
+    subjects = Subjects()
+    app = create_app(Gateway.build(GatewaySettings(_env_file=None), subjects, Health()))
+    schema = schemathesis.openapi.from_dict(app.openapi())
+    return [found.ok() for found in schema.get_all_operations()]
+
+
+def _name_a_known_symbol(case: schemathesis.Case) -> None:
+    """So that not every case ends at an unknown symbol, or at a period that is no period."""
+    body = case.body if isinstance(case.body, dict) else {}
+    for place in (case.path_parameters, case.query, body):
+        if isinstance(place, dict):
+            place.update({key: KNOWN[key] for key in place.keys() & KNOWN.keys()})
+
+
+@pytest.mark.parametrize("operation", _operations(), ids=lambda one: one.label)
+def test_no_operation_crashes_or_surprises(operation: APIOperation, api: RunningGateway) -> None:
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(), known=strategies.booleans())
+    def check(case: schemathesis.Case, known: bool) -> None:
+        if known:
+            _name_a_known_symbol(case)
+        response = case.call(base_url=api.url)
+        checks = [
+            status_code_conformance,
+            content_type_conformance,
+            response_headers_conformance,
+            response_schema_conformance,
+        ]
+        if response.status_code not in AWAY:
+            checks.append(not_a_server_error)
+        case.validate_response(response, checks=checks)
+        assert response.headers["x-request-id"]
+        assert response.headers["x-process-time-ms"]
+
+    check()
+
+
+def test_the_document_names_every_route_of_the_live_data(api: RunningGateway) -> None:
+    paths = httpx.get(f"{api.url}/openapi.json").json()["paths"]
+
+    assert paths.keys() >= {
+        "/",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/health/detailed",
+        "/health/db",
+        "/health/nats",
+        "/health/services",
+        "/health/metrics",
+        "/metrics",
+        "/api/v1/symbols",
+        "/api/v1/instruments",
+        "/api/v1/stream/start",
+        "/api/v1/stream/stop",
+        "/api/v1/stream/status",
+        "/api/v1/data/stats",
+        "/api/v1/data/{symbol}",
+        "/api/v1/data/{symbol}/ticks",
+        "/api/v1/export",
+        "/api/v1/database/stats",
+        "/api/v1/database/ticks/{symbol}",
+        "/api/v1/database/ohlcv",
+        "/api/v1/database/export",
+        "/api/v1/database/cleanup",
+        "/api/v1/database/gaps",
+        "/api/v1/database/backfill",
+    }
+    assert not [path for path in paths if path.startswith(("/symbols", "/stream", "/data", "/database"))]
