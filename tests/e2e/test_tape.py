@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import websockets
 from tests.support import tapes
+from tests.support.chaos import generated_tape
 from tests.support.stack import Stack, running_stack, wait_until
 
-SPEED = 20
+MEMORY_BUDGET_MB = {"ingest": 200, "bars": 200, "recorder": 250, "gateway": 300}
+KINDS = {"MARKET": 0, "INSURANCE_FUND": 1, "ADL": 2}
 FRAMES = {"1s": "1s", "1m": "1min", "5m": "5min"}
 
 
@@ -25,7 +29,7 @@ async def collect(stack: Stack, symbols: list[str], counts: dict[str, int]) -> d
     async with websockets.connect(f"ws://127.0.0.1:{stack.http_port}/ws", max_queue=None) as ws:
         channels = [f"trades:{s}" for s in symbols]
         await ws.send(json.dumps({"action": "subscribe", "channels": channels, "since": {"trades": 0}}))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             await gather(ws, seen, counts)
     return seen
 
@@ -42,11 +46,38 @@ async def gather(
 @pytest.mark.integration
 def test_two_recorded_symbols_at_twenty_times_their_speed(tmp_path: Path) -> None:
     tapes.need(*tapes.USDM)
-    truth = tapes.trades(*tapes.USDM)
-    counts = {symbol: len(rows) for symbol, rows in truth.items()}
+    counts = {symbol: len(rows) for symbol, rows in tapes.trades(*tapes.USDM).items()}
     assert counts == {"BTCUSDT": 21_313, "ETHUSDT": 14_076}
-    settings = {"TAPE": ",".join(map(str, tapes.USDM)), "SPEED": str(SPEED), "AVAILABLE_SYMBOLS": ""}
-    with running_stack(tmp_path, **settings) as stack:
+    play_and_compare(tmp_path, tapes.USDM, 20)
+
+
+@pytest.mark.integration
+def test_two_generated_hours_of_ten_symbols(tmp_path: Path) -> None:
+    symbols = "BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,ADAUSDT,XRPUSDT,DOGEUSDT,LTCUSDT,LINKUSDT,DOTUSDT"
+    tape = generated_tape(tmp_path, seed=7, minutes=120, symbols=symbols, quotes=False)
+    play_and_compare(tmp_path, [tape], 300)
+
+
+@pytest.mark.integration
+def test_any_tape_named_on_the_command_line(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    named = [Path(text) for text in pytestconfig.getoption("--tape").split(",") if text]
+    if not named:
+        pytest.skip("no tape named: --tape FILE,FILE --tape-speed 20")
+    play_and_compare(
+        tmp_path, [path.resolve() for path in named], float(pytestconfig.getoption("--tape-speed"))
+    )
+
+
+def play_and_compare(folder: Path, tape: Sequence[Path], speed: float) -> None:
+    """Play a tape through the whole system; compare what is stored, served and built with the tape."""
+    truth = tapes.trades(*tape)
+    counts = {symbol: len(rows) for symbol, rows in truth.items()}
+    settings = {
+        "TAPE": ",".join(map(str, tape)),
+        "SPEED": str(speed),
+        "MAX_SYMBOLS": str(max(10, len(truth))),
+    }
+    with running_stack(folder, **settings) as stack:
         seen = asyncio.run(collect(stack, sorted(truth), counts))
         wait_until(
             lambda: stack.sql("select count(*) from trades")[0][0] == sum(counts.values()),
@@ -58,6 +89,14 @@ def test_two_recorded_symbols_at_twenty_times_their_speed(tmp_path: Path) -> Non
             for timeframe, frequency in FRAMES.items():
                 assert_bars(stack, symbol, timeframe, frequency, rows)
         assert stack.sql("select count(*) from gaps") == [(0,)]
+        assert_memory(stack)
+
+
+def assert_memory(stack: Stack) -> None:
+    """Each process keeps to the budget that docs/performance.md states."""
+    for part, budget_mb in MEMORY_BUDGET_MB.items():
+        used = sum(psutil.Process(pid).memory_info().rss for pid in stack.pids(part)[:1]) / 1e6
+        assert 0 < used < budget_mb, part
 
 
 def assert_stored(stack: Stack, symbol: str, rows: list[tapes.TapeTrade]) -> None:
@@ -73,7 +112,7 @@ def assert_stored(stack: Stack, symbol: str, rows: list[tapes.TapeTrade]) -> Non
             float(row.price),
             float(row.qty),
             row.buyer_maker,
-            0,
+            KINDS[row.kind],
         )
         for row in rows
     ]
@@ -93,6 +132,7 @@ def assert_bars(
     stack: Stack, symbol: str, timeframe: str, frequency: str, rows: list[tapes.TapeTrade]
 ) -> None:
     """Against pandas for prices and Decimal for sums; the last interval has nothing after it to close it."""
+    rows = [row for row in rows if row.kind == "MARKET"]
     frame = pd.DataFrame(
         {
             "price": [float(row.price) for row in rows],

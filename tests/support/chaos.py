@@ -40,13 +40,16 @@ MARKET_KIND = 0
 BARS_S = 15.0
 
 
-def generated_tape(folder: Path, *, seed: int, minutes: int, symbols: str = SYMBOLS) -> Path:
+def generated_tape(
+    folder: Path, *, seed: int, minutes: int, symbols: str = SYMBOLS, quotes: bool = True
+) -> Path:
     """A tape of the seeded market."""
     path = folder / f"tape-{seed}.jsonl.gz"
     subprocess.run(
         [
             sys.executable, "-m", "tapestream.simulators.binance.generate", "--symbols", symbols,
             "--start", "2026-01-05T10:00:00Z", "--minutes", str(minutes), "--seed", str(seed), "--out", str(path),
+            *([] if quotes else ["--no-quotes"]),
         ],
         check=True,
         capture_output=True,

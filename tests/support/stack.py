@@ -32,14 +32,14 @@ MODULES = {
 }
 
 
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-_next_port = itertools.cycle(range(11_000 + 3000 * _worker, 14_000 + 3000 * _worker))
+_PORTS = range(10_500, 31_500)
+_next_port = itertools.islice(itertools.cycle(_PORTS), os.getpid() * 997 % len(_PORTS), None)
 
 
 def free_ports(count: int) -> list[int]:
     """Neighbouring ports that nobody listens on, below those that outgoing connections take.
 
-    Each test worker has a range of its own, and a port comes round again late.
+    Each test worker begins somewhere else, and a port comes round again late.
     """
     ports: list[int] = []
     while len(ports) < count:
@@ -183,6 +183,39 @@ class Stack:
             await client.close()
 
         asyncio.run(put())
+
+    def publish(self, subject: str, payload: bytes) -> None:
+        """Put a message on the bus, as a stranger may."""
+
+        async def put() -> None:
+            client = await nats.connect(self.nats)
+            await client.jetstream().publish(subject, payload)
+            await client.close()
+
+        asyncio.run(put())
+
+    def subjects(self, stream: str) -> list[str]:
+        """Subjects that a stream holds messages of."""
+
+        async def ask() -> list[str]:
+            client = await nats.connect(self.nats)
+            info = await client.jetstream().stream_info(stream, subjects_filter=">")
+            await client.close()
+            return list(info.state.subjects or {})
+
+        return asyncio.run(ask())
+
+    def figure(self, part: str, name: str, **labels: str) -> float:
+        """Sum of a Prometheus figure of a part over the labels that are not given."""
+        offset = [p for p in MODULES if p not in self._without].index(part)
+        text = httpx.get(f"http://127.0.0.1:{self.metrics_port + offset}/metrics", timeout=5).text
+        total = 0.0
+        for line in text.splitlines():
+            if line.startswith((name + "{", name + " ")) and all(
+                f'{key}="{value}"' in line for key, value in labels.items()
+            ):
+                total += float(line.rpartition(" ")[2])
+        return total
 
     def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn, connect_timeout=5) as connection:
