@@ -119,7 +119,7 @@ class Listener:
 
     @classmethod
     async def open(cls, url: str, **options: Any) -> Self:
-        socket = await websockets.connect(url, compression=None, max_size=None, **options)
+        socket = await websockets.connect(url, compression=None, max_size=None, close_timeout=1, **options)
         listener = cls(socket)
         await listener.until("connected")
         return listener

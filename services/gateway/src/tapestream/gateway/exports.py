@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.gateway.core.columns import TradeColumns, no_trades
 from tapestream.gateway.core.merge import in_period, merge_trades
-from tapestream.gateway.core.tables import (
-    BARS,
-    QUOTES,
-    TICKS,
-    CsvWriter,
-    ParquetWriter,
-    bar_table,
-    quote_table,
-    tick_table,
-)
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.ohlcv import Ohlcv
 from tapestream.gateway.ticks import Period, Ticks
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 CHUNK = 20_000
 """Rows in memory at once."""
 BAR_CHUNK = 5_000
@@ -46,17 +39,24 @@ class Export:
 
 async def chunks(gateway: Gateway, wanted: Export, file_format: str) -> AsyncIterator[bytes]:
     """The file, piece by piece. Encoding happens in a thread: the loop serves others meanwhile."""
-    schema = {"ticks": TICKS, "bars": BARS, "quotes": QUOTES}[wanted.kind]
-    writer = CsvWriter(schema) if file_format == "csv" else ParquetWriter(schema)
-    tables = {"ticks": _ticks, "bars": _bars, "quotes": _quotes}[wanted.kind](gateway, wanted)
+    tables = await _tables()
+    schema = {"ticks": tables.TICKS, "bars": tables.BARS, "quotes": tables.QUOTES}[wanted.kind]
+    writer = tables.CsvWriter(schema) if file_format == "csv" else tables.ParquetWriter(schema)
+    found = {"ticks": _ticks, "bars": _bars, "quotes": _quotes}[wanted.kind](gateway, wanted)
     yield writer.begin()
-    async for table in tables:
+    async for table in found:
         if table.num_rows:
             yield await asyncio.to_thread(writer.rows, table)
     yield writer.end()
 
 
+async def _tables() -> Any:
+    """The Arrow half of it, loaded when it is first needed: a tenth of the gateway's start."""
+    return await asyncio.to_thread(importlib.import_module, "tapestream.gateway.core.tables")
+
+
 async def _ticks(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
+    tables = await _tables()
     source = Ticks(gateway, wanted.name)
     history = gateway.history
     # Memory is copied once: its oldest trade is the border, whatever comes and goes meanwhile.
@@ -80,12 +80,12 @@ async def _ticks(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
         )
         if len(page):
             cursor = int(page.id[-1])
-            yield await asyncio.to_thread(tick_table, page)
+            yield await asyncio.to_thread(tables.tick_table, page)
         if len(page) < CHUNK:
             break
     rest = merge_trades(_after(between, cursor), held)
     for first in range(0, len(rest), CHUNK):
-        yield await asyncio.to_thread(tick_table, rest.rows(first, first + CHUNK))
+        yield await asyncio.to_thread(tables.tick_table, rest.rows(first, first + CHUNK))
 
 
 def _after(columns: TradeColumns, trade_id: int) -> TradeColumns:
@@ -93,12 +93,14 @@ def _after(columns: TradeColumns, trade_id: int) -> TradeColumns:
 
 
 async def _bars(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
+    tables = await _tables()
     source = Ohlcv(gateway, wanted.name, wanted.timeframe)
     async for bars in source.oldest_first(wanted.start_ns, wanted.end_ns, BAR_CHUNK):
-        yield await asyncio.to_thread(bar_table, bars)
+        yield await asyncio.to_thread(tables.bar_table, bars)
 
 
 async def _quotes(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
+    tables = await _tables()
     history = gateway.history
     number = await history.instrument_id(wanted.name)
     if number is None:
@@ -113,5 +115,5 @@ async def _quotes(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
         until = min(at + WINDOW_NS, stop)
         columns: Any = await history.quotes(number, at, until)
         if columns is not None:
-            yield quote_table(*columns)
+            yield tables.quote_table(*columns)
         at = until

@@ -92,9 +92,6 @@ def _times(ts_ns: Int64) -> pa.Array:
 class CsvWriter:
     """Text with a header line; times are ISO 8601 with ``Z``."""
 
-    media_type = "text/csv; charset=utf-8"
-    suffix = "csv"
-
     def __init__(self, schema: pa.Schema) -> None:
         self._header = (",".join(schema.names) + "\n").encode()
 
@@ -117,9 +114,6 @@ class CsvWriter:
 
 class ParquetWriter:
     """One row group a chunk."""
-
-    media_type = "application/vnd.apache.parquet"
-    suffix = "parquet"
 
     def __init__(self, schema: pa.Schema) -> None:
         self._sink = _Drain()

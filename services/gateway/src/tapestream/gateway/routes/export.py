@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from tapestream.gateway.core.tables import CsvWriter, ParquetWriter
-from tapestream.gateway.exports import Export, chunks
+from tapestream.gateway.exports import MEDIA_TYPES, Export, chunks
 from tapestream.gateway.gateway import Gateway, TheGateway
 from tapestream.gateway.ohlcv import Ohlcv
 from tapestream.gateway.params import End, Start, SymbolQuery, Timeframe, known_symbol, period
@@ -21,8 +20,8 @@ _FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file, streamed",
         "content": {
-            CsvWriter.media_type.partition(";")[0]: {"schema": {"type": "string"}},
-            ParquetWriter.media_type: {"schema": {"type": "string", "format": "binary"}},
+            MEDIA_TYPES["csv"].partition(";")[0]: {"schema": {"type": "string"}},
+            MEDIA_TYPES["parquet"]: {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
@@ -65,11 +64,10 @@ async def _stream(
         Ohlcv(gateway, name, tf)  # complains about the timeframe while an answer still can
     if kind == "quotes" or gateway.history.configured:
         await gateway.history.ping()
-    writer = CsvWriter if file_format == "csv" else ParquetWriter
     middle = f"{kind}-{tf}" if kind == "bars" else kind
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name.symbol)
     return StreamingResponse(
         chunks(gateway, Export(name, kind, tf, start_ns, end_ns), file_format),
-        media_type=writer.media_type,
-        headers={"Content-Disposition": f'attachment; filename="{plain}-{middle}.{writer.suffix}"'},
+        media_type=MEDIA_TYPES[file_format],
+        headers={"Content-Disposition": f'attachment; filename="{plain}-{middle}.{file_format}"'},
     )
