@@ -26,6 +26,8 @@ class Output(NamedTuple):
     """A message that a fold derives."""
 
     subject: str
+    key: str
+    """Tells it from all others of its subject, and is the same whenever it is derived again."""
     payload: bytes
 
 

@@ -1,13 +1,18 @@
-"""What a stream already holds: the ordinal of the last message of each subject."""
+"""What a stream already holds, told by the headers of its messages."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
+from datetime import datetime
 
 import nats.errors
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 
-from tapestream.common.bus.headers import ORDINAL
+from tapestream.common.bus.headers import MSG_ID, ORDINAL
+
+_PAGE = 500
 
 
 async def last_ordinals(js: JetStreamContext, stream: str, filters: list[str]) -> dict[str, int]:
@@ -15,34 +20,48 @@ async def last_ordinals(js: JetStreamContext, stream: str, filters: list[str]) -
 
     ``stream`` is its full name. Raises nats errors and TimeoutError while the server is away.
     """
-    info = await js.add_consumer(
-        stream,
-        api.ConsumerConfig(
-            deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
-            ack_policy=api.AckPolicy.NONE,
-            filter_subjects=filters,
-            headers_only=True,
-            mem_storage=True,
-            inactive_threshold=30,
-        ),
-    )
-    subscription = await js.pull_subscribe_bind(info.name, stream=stream)
+    config = api.ConsumerConfig(deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT, filter_subjects=filters)
     ordinals: dict[str, int] = {}
-    expected = info.num_pending or 0
+    async for message in _headers(js, stream, config):
+        text = (message.headers or {}).get(ORDINAL)
+        if text is not None:
+            ordinals[message.subject] = int(text)
+    return ordinals
+
+
+async def stored_ids(
+    js: JetStreamContext, stream: str, filters: list[str], since: datetime | None
+) -> set[str]:
+    """Message ids that a stream holds, of those stored since an instant, or of all.
+
+    Raises as :func:`last_ordinals` does.
+    """
+    config = api.ConsumerConfig(filter_subjects=filters)
+    if since is not None:
+        config.deliver_policy = api.DeliverPolicy.BY_START_TIME
+        config.opt_start_time = since
+    return {(message.headers or {}).get(MSG_ID, "") async for message in _headers(js, stream, config)}
+
+
+async def _headers(js: JetStreamContext, stream: str, config: api.ConsumerConfig) -> AsyncIterator[Msg]:
+    """The messages that a consumer of this configuration finds now, without their payloads."""
+    config.ack_policy = api.AckPolicy.NONE
+    config.headers_only = True
+    config.mem_storage = True
+    config.inactive_threshold = 30
+    info = await js.add_consumer(stream, config)
+    subscription = await js.pull_subscribe_bind(info.name, stream=stream)
+    left = info.num_pending or 0
     try:
-        seen = 0
-        while seen < expected:
+        while left > 0:
             try:
-                messages = await subscription.fetch(min(500, expected - seen), timeout=2)
+                messages = await subscription.fetch(min(_PAGE, left), timeout=2)
             except nats.errors.TimeoutError:
-                break  # subjects may have moved on meanwhile: each is still seen once at most
+                break  # some have gone meanwhile: those that are there have been seen
+            left -= len(messages)
             for message in messages:
-                seen += 1
-                text = (message.headers or {}).get(ORDINAL)
-                if text is not None:
-                    ordinals[message.subject] = int(text)
+                yield message
     finally:
         await subscription.unsubscribe()
         with contextlib.suppress(nats.errors.Error):  # else it goes by itself after half a minute
             await js.delete_consumer(stream, info.name)
-    return ordinals

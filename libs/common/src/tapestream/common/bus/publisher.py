@@ -14,7 +14,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 import nats.errors
@@ -25,7 +26,7 @@ from nats.js import JetStreamContext
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.headers import MSG_ID, ORDINAL, PRODUCER
-from tapestream.common.bus.ordinals import last_ordinals
+from tapestream.common.bus.ordinals import last_ordinals, stored_ids
 from tapestream.common.telemetry.metrics import PublisherMetrics
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,7 @@ class Outgoing:
     subject: str
     ordinal: int
     payload: bytes
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str]
     sent_at: float = 0.0
     acked_at: float = 0.0
 
@@ -95,18 +96,42 @@ class ResumingPublisher:
 
     # --- the caller's side
 
-    def put(self, subject: str, ordinal: int, payload: bytes, headers: dict[str, str] | None = None) -> None:
-        """Queue a message; what the stream already holds (by its ordinal) is skipped."""
+    def put(
+        self,
+        subject: str,
+        ordinal: int,
+        payload: bytes,
+        headers: dict[str, str] | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Queue a message; what the stream already holds (by its ordinal) is skipped.
+
+        ``key`` makes its message id where that must be the same in another process's life.
+        """
         if ordinal <= self._stored.get(subject, ordinal - 1):
             self.metrics.skipped.inc()
             return
-        self._waiting.append(Outgoing(subject, ordinal, payload, headers or {}))
+        headers = headers or {}
+        headers[ORDINAL] = str(ordinal)
+        headers[MSG_ID] = f"{subject}:{ordinal if key is None else key}"
+        headers[PRODUCER] = self._producer
+        self._waiting.append(Outgoing(subject, ordinal, payload, headers))
         self.backlog_bytes += len(payload)
         self._wake.set()
 
     def stored_ordinal(self, subject: str) -> int | None:
         """Ordinal of the last message that the stream held when it was last asked."""
         return self._stored.get(subject)
+
+    async def ids_since(self, since: datetime | None) -> set[str]:
+        """Message ids that the stream holds of what was written since an instant; waits while it is away."""
+        while True:
+            try:
+                name = self._bus.subjects.stream(self._stream)
+                return await stored_ids(self._bus.js, name, self._filters, since)
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                log.debug("ids_retry", error=repr(error))
+                await asyncio.sleep(0.2)
 
     async def drained(self) -> None:
         """Return when everything put so far is acknowledged."""
@@ -151,9 +176,6 @@ class ResumingPublisher:
             self._serial += 1
             serial = self._serial
             out.sent_at = time.monotonic()
-            out.headers[ORDINAL] = str(out.ordinal)
-            out.headers[MSG_ID] = f"{out.subject}:{out.ordinal}"
-            out.headers[PRODUCER] = self._producer
             self._in_flight[serial] = out
             self._log.append(out)
             await client.publish(out.subject, out.payload, reply=f"{inbox}.{serial}", headers=out.headers)

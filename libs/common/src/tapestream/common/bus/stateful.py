@@ -1,9 +1,9 @@
 """A fold over a stream whose state survives restarts: snapshot and replay.
 
-A durable consumer remembers a position, not half a bar. Here the state, what was read of each
-input subject and what was written to each output subject are saved together; a restart loads them
-and reads on from a little before. What was read already is skipped by its ordinal, and what was
-written already is skipped by the publisher, so the outputs of a deterministic fold exist once.
+A durable consumer remembers a position, not half a bar. Here the state and what was read of each
+input subject are saved together; a restart loads them and reads on from a little before. What the
+state knows already is skipped by its ordinal, and what was written since by the ids that the output
+stream holds, so the outputs of a deterministic fold exist once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nats.js.errors import ObjectNotFoundError
 from prometheus_client import Counter, Gauge, Histogram
 
 from tapestream.common.bus.connection import Bus
-from tapestream.common.bus.fold import Fold, Incoming
+from tapestream.common.bus.fold import Fold, Incoming, Output
 from tapestream.common.bus.headers import CAUSE, ERROR, MSG_ID, ORDINAL, ORIGIN
 from tapestream.common.bus.live import REWIND_S, LiveReader
 from tapestream.common.bus.publisher import ResumingPublisher
@@ -46,7 +46,6 @@ class _Snapshot(msgspec.Struct):
     v: int
     stored_ns: int
     seen: dict[str, int]
-    written: dict[str, int]
     state: bytes
 
 
@@ -68,7 +67,9 @@ class StatefulConsumer:
         self._stream, self._filters = stream, filters
         self._on_degraded = on_degraded
         self._seen: dict[str, int] = {}
-        self._written: dict[str, int] = {}
+        self._ordinals: dict[str, int] = {}
+        self._written: set[str] = set()
+        """Ids of outputs that a life before this one wrote after the snapshot."""
         self._stored_ns = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._applied = _applied.labels(name)
@@ -108,8 +109,15 @@ class StatefulConsumer:
         self._stored_ns = max(self._stored_ns, message.stored_ns)
         cause = f"{self._stream}={message.seq}"
         for output in outputs:
-            count = self._written[output.subject] = self._written.get(output.subject, 0) + 1
-            self._publisher.put(output.subject, count, output.payload, {CAUSE: cause})
+            self._write(output, cause)
+
+    def _write(self, output: Output, cause: str) -> None:
+        subject = output.subject
+        if f"{subject}:{output.key}" in self._written:
+            return
+        last = self._ordinals.get(subject) or self._publisher.stored_ordinal(subject) or 0
+        self._ordinals[subject] = last + 1
+        self._publisher.put(subject, last + 1, output.payload, {CAUSE: cause}, output.key)
 
     def _reject(self, message: Incoming, error: str) -> None:
         _poison.labels(self._name).inc()
@@ -150,7 +158,7 @@ class StatefulConsumer:
                 await asyncio.sleep(0.3)
         snapshot = msgspec.msgpack.decode(found.data or b"", type=_Snapshot)
         self._fold.load(snapshot.state)
-        self._seen, self._written = snapshot.seen, snapshot.written
+        self._seen = snapshot.seen
         self._stored_ns = snapshot.stored_ns
         log.info("snapshot_restored", fold=self._name, subjects=len(self._seen))
 
@@ -161,6 +169,8 @@ class StatefulConsumer:
             if self._stored_ns == last_ns:
                 continue
             last_ns = self._stored_ns
+            if self.reader is not None and self.reader.caught_up.is_set():
+                self._written.clear()
             try:
                 await self.save()
             except (nats.errors.Error, TimeoutError, OSError) as error:
@@ -173,7 +183,6 @@ class StatefulConsumer:
                 v=1,
                 stored_ns=self._stored_ns,
                 seen=self._seen,
-                written=self._written,
                 state=self._fold.dump(),
             )
         )

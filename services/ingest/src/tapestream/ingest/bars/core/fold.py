@@ -141,7 +141,7 @@ class BarsFold:
                 continue
             if builder.current is not None and bar.ts_ns >= builder.current.start_ns:
                 continue
-            yield Output(self._subjects.bar(bar.timeframe, bar.venue, bar.symbol), encode(bar))
+            yield Output(self._subjects.bar(bar.timeframe, bar.venue, bar.symbol), _key(bar), encode(bar))
 
     # --- inside
 
@@ -181,7 +181,13 @@ class BarsFold:
             complete=complete,
             rev=bar.rev,
         )
-        return Output(self._subjects.bar(timeframe, bars.venue, bars.symbol), encode(message))
+        return Output(self._subjects.bar(timeframe, bars.venue, bars.symbol), _key(message), encode(message))
+
+
+def _key(bar: Bar) -> str:
+    """The same bar with the same trades in it is the same output."""
+    state = "complete" if bar.complete else "open"
+    return f"{bar.source}:{bar.ts_ns}:{state}:{bar.rev}:{bar.trades}"
 
 
 def _is_market(batch: TradeBatch, index: int) -> bool:
