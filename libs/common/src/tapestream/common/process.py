@@ -109,9 +109,15 @@ class ProcessContext:
 
 
 def run_process(
-    service: str, settings_type: type[S], main: Callable[[ProcessContext, S], Awaitable[None]]
+    service: str,
+    settings_type: type[S],
+    main: Callable[[ProcessContext, S], Awaitable[None]],
+    niceness: int = 0,
 ) -> None:
     """Run a service's ``main`` until SIGTERM or SIGINT, then give it ``SHUTDOWN_TIMEOUT_S`` to drain.
+
+    Every stored message wakes all its readers at once; ``niceness`` lets those that nobody waits for
+    step behind those on the way to a client where cores are few.
 
     ``main`` wires, then awaits ``context.run_until_stopped()``, then drains and returns. A wrong
     setting ends the process with one line and exit code 78.
@@ -124,6 +130,7 @@ def run_process(
         print(f"{service}: {error}", file=sys.stderr)
         sys.exit(EX_CONFIG)
     configure_logs(settings, service)
+    os.nice(niceness)
     context = ProcessContext(service, settings, subjects)
     try:
         uvloop.run(_run(context, settings, main, health_socket))

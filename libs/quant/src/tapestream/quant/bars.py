@@ -8,7 +8,9 @@ is what makes a bar the same after a restart in the middle of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +76,15 @@ class BarState:
         self.qty_decimals, self.price_decimals = qty, price
 
 
+class Units(NamedTuple):
+    """Prices and quantities of a batch as whole units."""
+
+    price: NDArray[np.int64]
+    price_decimals: int
+    qty: NDArray[np.int64]
+    qty_decimals: int
+
+
 @dataclass(slots=True)
 class Columns:
     """Trades of one symbol as columns, ids ascending."""
@@ -83,81 +94,84 @@ class Columns:
     price: Sequence[float]
     qty: Sequence[float]
     buyer_maker: Sequence[bool]
+    _single: list[BarState] | None = None
+    _units: Units | None = None
+
+    def single_bars(self) -> list[BarState]:
+        """Each trade as a bar of its own, made once for all timeframes; ``start_ns`` is its time."""
+        if self._single is None:
+            self._single = [
+                _single_bar(*row)
+                for row in zip(self.id, self.ts_ns, self.price, self.qty, self.buyer_maker, strict=True)
+            ]
+        return self._single
+
+    def units(self) -> Units:
+        """Raises OverflowError where units do not fit 64 bits."""
+        if self._units is None:
+            price, price_decimals = to_units_array(np.asarray(self.price, dtype=np.float64), 0)
+            qty, qty_decimals = to_units_array(np.asarray(self.qty, dtype=np.float64), 0)
+            self._units = Units(price, price_decimals, qty, qty_decimals)
+        return self._units
+
+
+def _single_bar(trade_id: int, ts_ns: int, price: float, qty: float, buyer_maker: bool) -> BarState:
+    price_units, price_decimals = to_units(price, 0)
+    qty_units, qty_decimals = to_units(qty, 0)
+    return BarState(
+        ts_ns, price, price, price, price, trade_id, trade_id, 1, price_decimals, qty_decimals,
+        qty_units, 0 if buyer_maker else qty_units, price_units * qty_units,
+    )  # fmt: skip
 
 
 def split_into_bars(trades: Columns, length_ns: int) -> Iterator[BarState]:
     """Partial bars of a batch, one for each run of trades in the same interval."""
-    if len(trades.id) < VECTOR_FROM:
-        yield from _split_loop(trades, length_ns)
-        return
+    if len(trades.id) >= VECTOR_FROM:
+        try:
+            units = trades.units()
+        except OverflowError:
+            pass
+        else:
+            yield from _split_vector(trades, units, length_ns)
+            return
+    bar: BarState | None = None
+    for single in trades.single_bars():
+        start_ns = single.start_ns - single.start_ns % length_ns
+        if bar is not None and bar.start_ns == start_ns:
+            bar.merge(single)
+        else:
+            if bar is not None:
+                yield bar
+            bar = copy(single)
+            bar.start_ns = start_ns
+    if bar is not None:
+        yield bar
+
+
+def _split_vector(trades: Columns, units: Units, length_ns: int) -> Iterator[BarState]:
     ts = np.asarray(trades.ts_ns, dtype=np.int64)
     starts = ts - ts % length_ns
     borders = (np.flatnonzero(np.diff(starts)) + 1).tolist()
     price = np.asarray(trades.price, dtype=np.float64)
-    qty = np.asarray(trades.qty, dtype=np.float64)
-    try:
-        price_units, price_decimals = to_units_array(price, 0)
-        qty_units, qty_decimals = to_units_array(qty, 0)
-    except OverflowError:
-        yield from _split_loop(trades, length_ns)
-        return
     bought = ~np.asarray(trades.buyer_maker, dtype=np.bool_)
     for begin, end in zip([0, *borders], [*borders, len(ts)], strict=True):
-        yield _vector_bar(
-            trades, int(starts[begin]), slice(begin, end), price, price_units, qty_units, bought,
-            price_decimals, qty_decimals,
-        )  # fmt: skip
-
-
-def _vector_bar(
-    trades: Columns,
-    start_ns: int,
-    part: slice,
-    price: NDArray[np.float64],
-    price_units: NDArray[np.int64],
-    qty_units: NDArray[np.int64],
-    bought: NDArray[np.bool_],
-    price_decimals: int,
-    qty_decimals: int,
-) -> BarState:
-    prices, units = price[part], qty_units[part]
-    return BarState(
-        start_ns=start_ns,
-        open=trades.price[part.start],
-        high=float(prices.max()),
-        low=float(prices.min()),
-        close=trades.price[part.stop - 1],
-        first_id=trades.id[part.start],
-        last_id=trades.id[part.stop - 1],
-        trades=len(prices),
-        price_decimals=price_decimals,
-        qty_decimals=qty_decimals,
-        volume_units=sum_units(units),
-        buy_units=sum_units(units[bought[part]]),
-        quote_units=dot_units(price_units[part], units),
-    )
-
-
-def _split_loop(trades: Columns, length_ns: int) -> Iterator[BarState]:
-    bar: BarState | None = None
-    for trade_id, ts_ns, price, qty, maker in zip(
-        trades.id, trades.ts_ns, trades.price, trades.qty, trades.buyer_maker, strict=True
-    ):
-        start_ns = ts_ns - ts_ns % length_ns
-        price_units, price_decimals = to_units(price, 0)
-        qty_units, qty_decimals = to_units(qty, 0)
-        one = BarState(
-            start_ns, price, price, price, price, trade_id, trade_id, 1, price_decimals, qty_decimals,
-            qty_units, 0 if maker else qty_units, price_units * qty_units,
-        )  # fmt: skip
-        if bar is not None and bar.start_ns == start_ns:
-            bar.merge(one)
-        else:
-            if bar is not None:
-                yield bar
-            bar = one
-    if bar is not None:
-        yield bar
+        part = slice(begin, end)
+        qty = units.qty[part]
+        yield BarState(
+            start_ns=int(starts[begin]),
+            open=trades.price[begin],
+            high=float(price[part].max()),
+            low=float(price[part].min()),
+            close=trades.price[end - 1],
+            first_id=trades.id[begin],
+            last_id=trades.id[end - 1],
+            trades=end - begin,
+            price_decimals=units.price_decimals,
+            qty_decimals=units.qty_decimals,
+            volume_units=sum_units(qty),
+            buy_units=sum_units(qty[bought[part]]),
+            quote_units=dot_units(units.price[part], qty),
+        )
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ from tapestream.common.telemetry.metrics import PublisherMetrics
 log = structlog.get_logger(__name__)
 
 ACK_TIMEOUT_S = 5.0
+HOUSEKEEPING_S = 0.25
 REMEMBER_S = 5.0
 """How long acknowledged messages are kept for resending: the server flushes within 8 ms."""
 
@@ -161,14 +162,25 @@ class ResumingPublisher:
     # --- sending
 
     async def _send_while_sound(self, client: Client, inbox: str) -> None:
-        while not self._broken.is_set():
-            self._wake.clear()
-            await self._send_waiting(client, inbox)
-            try:
-                await asyncio.wait_for(self._wake.wait(), 0.25)
-            except TimeoutError:
-                self._check_overdue()
+        keeping = asyncio.create_task(self._keep_house())
+        try:
+            while not self._broken.is_set():
+                self._wake.clear()
+                await self._send_waiting(client, inbox)
+                await self._wake.wait()
+        finally:
+            keeping.cancel()
+
+    async def _keep_house(self) -> None:
+        """Beside the sending, since a timer for each message would cost as much as the message."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
             self._forget_old()
+            oldest = next(iter(self._in_flight.values()), None)
+            if oldest is not None and time.monotonic() - oldest.sent_at > ACK_TIMEOUT_S:
+                log.warning("publish_ack_overdue", subject=oldest.subject)
+                self._broken.set()
+                self._wake.set()
 
     async def _send_waiting(self, client: Client, inbox: str) -> None:
         while self._waiting and len(self._in_flight) < self._window and not self._broken.is_set():
@@ -204,12 +216,6 @@ class ResumingPublisher:
             if ack.duplicate:
                 self.metrics.duplicates.inc()
         self._wake.set()
-
-    def _check_overdue(self) -> None:
-        oldest = next(iter(self._in_flight.values()), None)
-        if oldest is not None and time.monotonic() - oldest.sent_at > ACK_TIMEOUT_S:
-            log.warning("publish_ack_overdue", subject=oldest.subject)
-            self._broken.set()
 
     def _forget_old(self) -> None:
         horizon = time.monotonic() - REMEMBER_S

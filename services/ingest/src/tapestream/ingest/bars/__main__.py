@@ -5,4 +5,4 @@ from tapestream.common.settings import Settings
 from tapestream.ingest.bars.app import main
 
 if __name__ == "__main__":
-    run_process("bars", Settings, main)
+    run_process("bars", Settings, main, niceness=5)

@@ -30,7 +30,7 @@ from tapestream.ingest.recorder.metrics import TableMetrics
 log = structlog.get_logger(__name__)
 
 FETCH_WAIT_S = 0.5
-QUIET_PERIOD_S = 0.01
+QUIET_PERIOD_S = 0.1
 """Flushes of few messages keep this distance: a lone trade is written at once, a thousand a second
 share a hundred commits."""
 FEW_MESSAGES = 64
