@@ -24,9 +24,11 @@ def point_ccxt_at(exchange: Any, simulator: BinanceSimulatorProcess) -> Any:
     exchange.urls["api"]["public"] = simulator.rest_url + "/api/v3"
     exchange.urls["api"]["fapiPublic"] = simulator.rest_url + "/fapi/v1"
     if "ws" in exchange.urls["api"]:
-        # ccxt tells spot from futures by "/stream" in the address, which the real host's name has.
-        exchange.urls["api"]["ws"]["spot"] = simulator.ws_url + "/stream"
-        exchange.urls["api"]["ws"]["linear"] = simulator.ws_url + "/ws"
+        # ccxt tells spot from futures by "/stream" in the address, which the real host's name has:
+        # here a user's name has it.
+        ws = exchange.urls["api"]["ws"]
+        ws["spot"] = simulator.ws_url.replace("://", "://stream@") + "/ws"
+        ws["linear" if "linear" in ws else "future"] = simulator.ws_url + "/ws"
     exchange.options["fetchMarkets"] = {"types": ["spot", "linear"]}
     return exchange
 

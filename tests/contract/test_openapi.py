@@ -17,9 +17,6 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.integration.gateway.feeder import START_NS, Feeder
-from tests.integration.gateway.recorded import Recorded
-from tests.integration.gateway.running import RunningGateway
 
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.db.migrate import migrate
@@ -29,6 +26,9 @@ from tapestream.common.telemetry.health import Health
 from tapestream.gateway.app import create_app
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.settings import GatewaySettings
+from tests.integration.gateway.feeder import START_NS, Feeder
+from tests.integration.gateway.recorded import Recorded
+from tests.integration.gateway.running import RunningGateway
 
 pytestmark = pytest.mark.integration
 EXAMPLES = 40

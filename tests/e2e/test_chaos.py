@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.support.chaos import WAITING, Schedule, assert_exact, generated_tape, play
 from tests.support.stack import running_stack
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.support.chaos import Schedule, assert_exact, generated_tape, play
 from tests.support.stack import running_stack
 

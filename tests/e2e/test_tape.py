@@ -14,6 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 import websockets
+
 from tests.support import tapes
 from tests.support.chaos import generated_tape
 from tests.support.stack import Stack, running_stack, wait_until

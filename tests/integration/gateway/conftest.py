@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Protocol
 
 import pytest
-from tests.integration.gateway.feeder import SYMBOLS, Feeder
-from tests.integration.gateway.running import RunningGateway
 
 from tapestream.common.db.migrate import migrate
 from tapestream.common.supervisor.embedded import EmbeddedNats, EmbeddedPostgres
 from tapestream.common.supervisor.embedded.postgres import FAST
+from tests.integration.gateway.feeder import SYMBOLS, Feeder
+from tests.integration.gateway.running import RunningGateway
 
 _prefixes = (f"t{n}{secrets.token_hex(2)}" for n in itertools.count())
 

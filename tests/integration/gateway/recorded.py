@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import psycopg
-from tests.integration.gateway.feeder import VENUE, price_of, qty_of, ts_of
 
 from tapestream.common.contracts.messages import Bar
 from tapestream.common.db.copy import CopyFormat, copy_rows, timestamptz
 from tapestream.common.db.partitions import day_of, ensure_partition
+from tests.integration.gateway.feeder import VENUE, price_of, qty_of, ts_of
 
 _TRADES = CopyFormat(
     [

@@ -13,10 +13,6 @@ import httpx
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from tests.integration.gateway.conftest import MakeGateway
-from tests.integration.gateway.feeder import START_NS, VENUE, Feeder, price_of, qty_of
-from tests.integration.gateway.recorded import Recorded
-from tests.integration.gateway.running import RunningGateway, eventually
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.messages import (
@@ -29,6 +25,10 @@ from tapestream.common.contracts.messages import (
 )
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.supervisor.embedded import EmbeddedNats, EmbeddedPostgres
+from tests.integration.gateway.conftest import MakeGateway
+from tests.integration.gateway.feeder import START_NS, VENUE, Feeder, price_of, qty_of
+from tests.integration.gateway.recorded import Recorded
+from tests.integration.gateway.running import RunningGateway, eventually
 
 pytestmark = pytest.mark.integration
 MINUTE_NS = 60_000_000_000

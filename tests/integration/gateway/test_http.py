@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from tests.integration.gateway.conftest import MakeGateway
 from tests.integration.gateway.feeder import START_NS, SYMBOLS, Feeder
 from tests.integration.gateway.running import RunningGateway, eventually

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 import websockets
+
 from tests.integration.gateway.conftest import MakeGateway
 from tests.integration.gateway.feeder import Feeder
 from tests.integration.gateway.running import Listener, RunningGateway

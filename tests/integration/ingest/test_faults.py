@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.support.chaos import WAITING, Schedule, assert_exact, generated_tape, play
 from tests.support.stack import Stack, running_stack, wait_until
 

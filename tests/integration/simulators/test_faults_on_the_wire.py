@@ -9,10 +9,10 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from tests.integration.simulators.conftest import client, values, wait_until
 from websockets.exceptions import InvalidStatus
 
 from tapestream.simulators.process import BinanceSimulatorProcess
+from tests.integration.simulators.conftest import client, values, wait_until
 
 STREAM = "/market/ws/btcusdt@trade"
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.integration.simulators.conftest import client, values, wait_until
 
 from tapestream.simulators.process import BinanceSimulatorProcess, SimulatorFailedError
+from tests.integration.simulators.conftest import client, values, wait_until
 
 BOTH = "/market/stream?streams=btcusdt@trade/ethusdt@trade"
 

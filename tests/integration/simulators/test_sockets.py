@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.integration.simulators.conftest import client
 from websockets.exceptions import InvalidStatus
 
 from tapestream.simulators.process import BinanceSimulatorProcess
+from tests.integration.simulators.conftest import client
 
 USDM_TRADE = ["e", "E", "T", "s", "t", "p", "q", "X", "m"]
 SPOT_TRADE = ["e", "E", "s", "t", "p", "q", "T", "m", "M"]

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.naive import NaiveBar, NaiveTrade, bars
 
 from tapestream.quant.bars import BarBuilder, BarState, Columns
 from tapestream.quant.exact import from_units, to_units
+from tests.naive import NaiveBar, NaiveTrade, bars
 
 SECOND = 1_000_000_000
 

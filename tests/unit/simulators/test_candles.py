@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from tests.unit.simulators import naive
 
 from tapestream.simulators.binance.rows import kline_rows
 from tapestream.simulators.binance.symbols import seeded_instruments
@@ -22,6 +21,7 @@ from tapestream.simulators.market import (
     join_trades,
 )
 from tapestream.simulators.seeded_source import SeededSource
+from tests.unit.simulators import naive
 
 NOW_NS = 29_376_040 * MINUTE_NS + 17_000_000_000
 SOURCE = SeededSource(seeded_instruments(7, ["ETHUSDT"], 0.3), lambda: NOW_NS)
