@@ -94,6 +94,29 @@ async def test_a_lagging_recorder_makes_no_hole(
     assert [int(row["id"]) for row in rows] == list(range(1, 1001))
 
 
+async def test_missing_ids_and_unreadable_messages_make_no_hole_where_the_recorder_lags(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str
+) -> None:
+    subject = feeder.subjects.trade(VENUE, symbol)
+    for _ in range(6):
+        feeder.trades(symbol, 50)
+    feeder.trades(symbol, 50, lost=1000)
+    for _ in range(8):
+        await feeder.drained()
+        await feeder.bus.js.publish(subject, b"{")
+        await feeder.bus.js.publish(subject, b"")
+        feeder.trades(symbol, 50)
+    await _taken_in(client, symbol, 750)
+    await recorded.trades(symbol, range(1, 101))
+    held = [*range(1, 301), *range(1301, 1751)]
+
+    for limit in (150, 400, 500, 700, 1000):
+        page = (await client.get(f"/data/{symbol}/ticks?limit={limit}")).json()
+        assert [tick["id"] for tick in page["items"]] == held[-limit:]
+    answer = await client.get(f"/database/export?symbol={symbol}")
+    assert [int(row["id"]) for row in csv.DictReader(io.StringIO(answer.text))] == held
+
+
 async def test_trades_that_the_stream_dropped_come_from_history(
     client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str
 ) -> None:

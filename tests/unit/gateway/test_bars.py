@@ -33,6 +33,17 @@ def test_a_state_that_was_seen_is_known() -> None:
     assert not ring.is_known(bar(1, trades=5, rev=1))
 
 
+def test_bars_made_from_trades_stand_before_the_venues_own() -> None:
+    ring = BarRing(10)
+    venue = bar(1, close=9.0, trades=9, rev=3, source=BarSource.VENUE)
+    ring.put(venue, 1)
+
+    assert not ring.is_known(bar(1))
+    ring.put(bar(1), 2)
+    assert ring.is_known(venue)
+    assert merge_bars([bar(1)], [venue]) == merge_bars([venue], [bar(1)]) == [bar(1)]
+
+
 def test_corrections_and_venue_bars_do_not_make_memory_whole() -> None:
     ring = BarRing(10)
     ring.put(bar(1, rev=1), 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.gateway.core.columns import TradeColumns, no_trades
-from tapestream.gateway.core.merge import in_period, merge_trades
+from tapestream.gateway.core.merge import merge_trades
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.ohlcv import Ohlcv
 from tapestream.gateway.ticks import Period, Ticks
@@ -66,7 +66,7 @@ async def _ticks(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
     between = no_trades()
     if border is not None and history.configured:
         # first of all: what is recorded later is found in both, and taken once
-        between = in_period(await source.unrecorded(number, border), wanted.start_ns, wanted.end_ns)
+        between = await source.unrecorded(number, border, Period(wanted.start_ns, wanted.end_ns))
     cursor = -1
     while number is not None:
         page = await history.trades(

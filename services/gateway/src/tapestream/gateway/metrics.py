@@ -22,6 +22,10 @@ BARS = Counter("tapestream_gateway_bars_total", "Bar states read from the stream
 OVERTAKEN = Counter(
     "tapestream_gateway_overtaken_total", "Times that the stream dropped trades before they were read"
 )
+UNREADABLE = Counter(
+    "tapestream_gateway_unreadable_messages_total",
+    "Times that a message read back from a stream was passed over because it could not be understood",
+)
 CLIENTS = Gauge("tapestream_ws_clients", "Connected WebSocket clients")
 CUT = Counter("tapestream_ws_cut_clients_total", "Clients that were cut", ["reason"])
 FLUSH_SECONDS = Histogram(

@@ -10,7 +10,6 @@ import structlog
 from nats.js.errors import NotFoundError
 
 from tapestream.common.contracts.instruments import InstrumentName
-from tapestream.common.contracts.messages import TradeBatch, decoder
 from tapestream.common.contracts.streams import MARKET
 from tapestream.common.errors import NotConnectedError
 from tapestream.gateway.core.columns import TradeColumns, join_columns, no_trades
@@ -18,6 +17,7 @@ from tapestream.gateway.core.merge import in_period, merge_trades
 from tapestream.gateway.feed import columns_of
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.history import AWAY, away_text
+from tapestream.gateway.readable import readable_trades
 from tapestream.gateway.ws.replay import StreamReplay
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,6 @@ log = structlog.get_logger(__name__)
 COUNT_TIMEOUT_S = 1.0
 TIME_DISORDER_NS = 1_000_000_000
 """A venue's times may be out of the order of its ids by less than this."""
-_decode = decoder(TradeBatch).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +97,7 @@ class Ticks:
             return no_trades()
         number = await history.instrument_id(self._name)
         before = _least(border, period.before_id)
-        between = await self.unrecorded(number, border) if border is not None else no_trades()
-        if period.before_id is not None and len(between):
-            between = between.where(between.id < period.before_id)
-        between = in_period(between, period.start_ns, period.end_ns)
+        between = await self.unrecorded(number, border, period, limit) if border is not None else no_trades()
         if number is None:
             return between
         recorded = await history.trades(
@@ -109,8 +105,10 @@ class Ticks:
         )
         return merge_trades(recorded, between)
 
-    async def unrecorded(self, number: int | None, border: int) -> TradeColumns:
-        """Trades before memory's oldest one that the recorder has not written yet."""
+    async def unrecorded(
+        self, number: int | None, border: int, period: Period, most: int | None = None
+    ) -> TradeColumns:
+        """Trades before memory's oldest one that the recorder has not written yet; the newest ``most``."""
         memory = self._gateway.memory.get(self._name)
         if memory is None or memory.trades.prev_id < 0:
             return no_trades()
@@ -118,44 +116,79 @@ class Ticks:
         if recorded >= memory.trades.prev_id:
             return no_trades()
         try:
-            return await self._from_stream(recorded, border)
+            before = border if period.before_id is None else min(border, period.before_id)
+            if most is None:
+                return (await self._from_stream(recorded, before, period))[0]
+            return await self._newest_from_stream(recorded, before, period, most)
         except (nats.errors.Error, NotFoundError, NotConnectedError, TimeoutError, OSError) as error:
             log.warning("border_unreadable", symbol=str(self._name), error=repr(error))
             return no_trades()
 
-    async def _from_stream(self, after_id: int, before_id: int) -> TradeColumns:
+    async def _newest_from_stream(
+        self, after_id: int, before_id: int, period: Period, most: int
+    ) -> TradeColumns:
+        """Go back from ``before_id`` only as far as ``most`` trades need.
+
+        Ids that are missing or outside the period leave a stretch with fewer: then the one before it
+        is read as well, twice as long.
+        """
+        found, span, is_all = no_trades(), most, False
+        while len(found) < most and before_id - 1 > after_id and not is_all:
+            first = max(after_id, before_id - 1 - span)
+            part, is_all = await self._from_stream(first, before_id, period, most)
+            found = join_columns([part, found])
+            before_id, span = first + 1, span * 2
+        return found.rows(max(0, len(found) - most), len(found))
+
+    async def _from_stream(
+        self, after_id: int, before_id: int, period: Period, most: int | None = None
+    ) -> tuple[TradeColumns, bool]:
+        """Trades between two ids (the newest ``most``), and whether the stream has no older ones."""
         bus = self._gateway.bus
         subject = bus.subjects.trade(self._name.venue, self._name.symbol)
-        start = await self._sequence_after(subject, after_id)
+        start, is_all = await self._sequence_after(subject, after_id)
         parts: list[TradeColumns] = []
         async with StreamReplay(bus, MARKET, [subject], start) as replay:
             while messages := await replay.next():
                 for message in messages:
-                    batch = _decode(message.data)
+                    batch = readable_trades(message.data, message.subject, message.seq)
+                    if batch is None:
+                        continue
                     part = columns_of(batch, range(len(batch.id)))
-                    parts.append(part.where((part.id > after_id) & (part.id < before_id)))
-                    if batch.id and batch.id[-1] >= before_id - 1:
-                        return join_columns(parts)
-        return join_columns(parts)
+                    part = part.where((part.id > after_id) & (part.id < before_id))
+                    parts.append(in_period(part, period.start_ns, period.end_ns))
+                    if batch.id[-1] >= before_id - 1:
+                        return join_columns(parts), is_all
+                if most is not None and sum(map(len, parts)) > 2 * most:
+                    joined = join_columns(parts)
+                    parts = [joined.rows(len(joined) - most, len(joined))]
+        return join_columns(parts), is_all
 
-    async def _sequence_after(self, subject: str, trade_id: int) -> int:
-        """Stream sequence from which on trades after an id are found, by halving."""
+    async def _sequence_after(self, subject: str, trade_id: int) -> tuple[int, bool]:
+        """Stream sequence from which on trades after an id are found, by halving.
+
+        And whether it is the stream's first, so that nothing older is left in it.
+        """
         bus = self._gateway.bus
         stream = bus.subjects.stream(MARKET)
         state = (await bus.js.stream_info(stream)).state
         low, high = state.first_seq, state.last_seq + 1
         while low < high:
-            middle = (low + high) // 2
+            middle = at = (low + high) // 2
+            batch = None
             try:
-                message = await bus.js.get_msg(stream, seq=middle, subject=subject, next=True)
+                while batch is None and at < high:  # one that cannot be read tells nothing: the next one does
+                    message = await bus.js.get_msg(stream, seq=at, subject=subject, next=True)
+                    seq = message.seq or at
+                    batch, at = readable_trades(message.data or b"", subject, seq), seq + 1
             except NotFoundError:
                 high = middle
                 continue
-            if _decode(message.data or b"").id[-1] > trade_id:
+            if batch is None or batch.id[-1] > trade_id:
                 high = middle
             else:
-                low = (message.seq or middle) + 1
-        return low
+                low = at
+        return low, low <= state.first_seq
 
     async def count(self, period: Period) -> int | None:
         """How many trades a period has; None where counting takes too long."""

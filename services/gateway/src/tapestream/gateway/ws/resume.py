@@ -11,7 +11,6 @@ import nats.errors
 import structlog
 
 from tapestream.common.bus.connection import Bus
-from tapestream.common.contracts.messages import Bar, TradeBatch, decoder
 from tapestream.common.contracts.streams import BARS, MARKET
 from tapestream.gateway.core.bundle import Bundle
 from tapestream.gateway.core.columns import TradeColumns
@@ -20,6 +19,7 @@ from tapestream.gateway.core.seq import position, stream_seq_of
 from tapestream.gateway.core.subscriptions import Channel, Since
 from tapestream.gateway.feed import Feed, columns_of
 from tapestream.gateway.market import Memory, SymbolMemory
+from tapestream.gateway.readable import readable_bar, readable_trades
 from tapestream.gateway.ws.client import Client
 from tapestream.gateway.ws.replay import StreamReplay
 
@@ -29,9 +29,6 @@ CHUNK = 500
 """Trades written before other work has its turn."""
 AHEAD_S = 2.0
 """How long to wait for a position that another gateway process has seen already."""
-
-_decode_trades = decoder(TradeBatch).decode
-_decode_bar = decoder(Bar).decode
 
 
 class TooOldError(Exception):
@@ -152,7 +149,9 @@ class Resume:
                     for message in messages:
                         if position(message.seq) >= border:
                             return border - 1
-                        batch = _decode_trades(message.data)
+                        batch = readable_trades(message.data, message.subject, message.seq)
+                        if batch is None:
+                            continue
                         first = position(message.seq)
                         part = columns_of(batch, range(first, first + len(batch.id)))
                         part = part.where(part.seq > cursor)
@@ -230,7 +229,10 @@ class Resume:
                     if read > self._most:
                         raise TooOldError("too_much_missed")
                     for message in messages:
-                        bar, seq = _decode_bar(message.data), position(message.seq)
+                        bar = readable_bar(message.data, message.subject, message.seq)
+                        if bar is None:
+                            continue
+                        seq = position(message.seq)
                         for channel in by_subject[message.subject]:
                             symbol, _, venue = channel.symbol.rpartition("@")
                             shown = self._memory.of(venue, symbol).shown
