@@ -10,7 +10,7 @@ import pytest
 import websockets
 
 from tests.integration.gateway.conftest import MakeGateway
-from tests.integration.gateway.feeder import START_NS, Feeder, price_of, qty_of
+from tests.integration.gateway.feeder import START_NS, VENUE, Feeder, price_of, qty_of
 from tests.integration.gateway.running import Listener, RunningGateway
 
 pytestmark = pytest.mark.integration
@@ -236,6 +236,7 @@ async def test_resume_from_the_stream_where_memory_is_too_short(
     await listener.subscribe(channels=[f"trades:{one}", f"trades:{two}"])
     feeder.trades(one)
     position = (await listener.until("trade"))["seq"]
+    await feeder.bus.js.publish(feeder.subjects.trade(VENUE, one), b"{")  # is passed over
     for _ in range(30):
         feeder.trades(one, 40)
         feeder.trades(two, 40)
