@@ -116,7 +116,7 @@ class Stack:
 
     @property
     def dsn(self) -> str:
-        passfile = self.folder / "data" / "postgres" / "pgpass"
+        passfile = next((self.folder / "data").glob("**/postgres/pgpass"))
         return f"postgresql://tapestream@127.0.0.1:{self.postgres_port}/tapestream?passfile={passfile}"
 
     def start(self) -> None:

@@ -123,4 +123,4 @@ def test_random_faults_against_the_obvious_answer(seed: int) -> None:
         i for i, reason in accounted.items() if reason is GapReason.NOT_PUBLISHED_BY_VENUE
     } == unpublished - lost
     tally = sequencer.tally
-    assert tally.received + tally.filled == len(published) + tally.duplicates
+    assert tally.received + tally.filled == len(published) + tally.late + tally.duplicates

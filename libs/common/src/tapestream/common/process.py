@@ -25,7 +25,7 @@ from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.errors import PortTakenError, TapestreamError
 from tapestream.common.settings import Settings
 from tapestream.common.telemetry.health import Health, health_server
-from tapestream.common.telemetry.logs import configure_logs
+from tapestream.common.telemetry.logs import configure_logs, redact
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,7 @@ class ProcessContext:
     health: Health = field(default_factory=Health)
     figures: Callable[[], dict[str, float]] = dict
     """Numbers for the heartbeat; a service may put its own function here."""
+    failure: BaseException | None = None
     _tasks: list[asyncio.Task[Any]] = field(default_factory=list[asyncio.Task[Any]])
 
     @property
@@ -60,7 +61,7 @@ class ProcessContext:
 
     async def connect_bus(self) -> Bus:
         """Connect to NATS (waiting until it is there) and begin the heartbeat."""
-        self.health.set("nats", False, f"connecting to {self.nats_url}")
+        self.health.set("nats", False, f"connecting to {redact(self.nats_url)}")
         bus = await Bus.connect(self.nats_url, f"{self.service}.{self.settings.instance}", self.subjects)
         self.spawn(self._heartbeat(bus), "heartbeat")
         return bus
@@ -68,8 +69,16 @@ class ProcessContext:
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run a task for as long as the process lives; its failure ends the process with an error."""
         task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._stop_on_failure)
         self._tasks.append(task)
         return task
+
+    def _stop_on_failure(self, task: asyncio.Task[Any]) -> None:
+        """A failed task must end the process even while its main part still waits for it."""
+        if not task.cancelled() and task.exception() is not None and not self.stopping.is_set():
+            log.error("task_failed", task=task.get_name(), error=repr(task.exception()))
+            self.failure = task.exception()
+            self.stopping.set()
 
     async def run_until_stopped(self) -> None:
         """Return when the process was asked to stop; raise what a spawned task raised."""
@@ -168,6 +177,8 @@ async def _run(
                 work.cancel()
         if work.done() and not work.cancelled():
             work.result()
+        if context.failure is not None:
+            raise context.failure
     finally:
         stopping.cancel()
         await context.cancel_tasks()

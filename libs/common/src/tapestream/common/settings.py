@@ -31,7 +31,8 @@ SUPERSEDED = {
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-def _comma_list(value: object) -> object:
+def comma_list(value: object) -> object:
+    """``a, b`` as a list, for settings that take several values."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
@@ -84,7 +85,7 @@ class Settings(BaseSettings):
     )
     shutdown_timeout_s: float = Field(10.0, gt=0, description="How long a process may drain when stopped")
 
-    _lists = field_validator("available_symbols", "resample_intervals", mode="before")(_comma_list)
+    _lists = field_validator("available_symbols", "resample_intervals", mode="before")(comma_list)
 
     @field_validator("log_level", mode="before")
     @classmethod

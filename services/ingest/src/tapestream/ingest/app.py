@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 import nats.errors
 import structlog
+from nats.js.errors import KeyNotFoundError
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.provision import provision
@@ -51,7 +52,7 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
         context.spawn(publisher.run(), "publisher")
         await publisher.ready.wait()
     instruments = await _instruments(venue, rest)
-    await _publish_instruments(bus, instruments)
+    context.spawn(_publish_instruments(bus, instruments), "instruments")
     filler = HoleFiller(writer, venue, rest, patience_s=settings.hole_patience_s)
     history = VenueHistory(venue, rest, bus, publishers[0], settings)
     routes = _make_routes(settings, venue, writer, filler)
@@ -159,13 +160,22 @@ async def _instruments(venue: Venue, rest: VenueRest) -> list[Instrument]:
 
 
 async def _publish_instruments(bus: Bus, instruments: list[Instrument]) -> None:
-    """Write the instruments that are new or have changed."""
+    """Write the instruments that are new or have changed: each write waits for the disk."""
+    written: set[str] = set()
     while True:
         try:
             bucket = await bus.js.key_value(bus.subjects.stream(BUCKET_INSTRUMENTS))
             for instrument in instruments:
                 key = instrument_key(instrument.venue, instrument.symbol)
-                await bucket.put(key, encode(instrument))
+                if key in written:
+                    continue
+                try:
+                    known = (await bucket.get(key)).value
+                except KeyNotFoundError:
+                    known = None
+                if known != encode(instrument):
+                    await bucket.put(key, encode(instrument))
+                written.add(key)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             log.warning("instruments_not_written", error=repr(error))
             await asyncio.sleep(0.5)
@@ -186,6 +196,9 @@ async def _every_second(
         down = [route.route.name for route in routes if not route.live]
         writer.tick(trades_live=any(r.live for r in routes if r.route.carries_trades))
         wanted = bool(writer.feeds)
+        context.health.set(
+            "publisher", publisher.ready.is_set(), "the stream does not take what is published"
+        )
         context.health.set("venue", not (down and wanted), f"not connected: {', '.join(down)}")
         if publisher.backlog_bytes > limit:
             for route in routes:

@@ -23,6 +23,8 @@ STREAMS_PER_REQUEST = 100
 REQUEST_PAUSE_S = 0.25
 """Binance takes five messages a second on spot."""
 REPLY_TIMEOUT_S = 5.0
+LINGER_S = 1.0
+"""What is on its way on the old connection still comes."""
 OVERLAP_S = 5.0
 """How long two connections may run side by side at a hand-over."""
 MUTE_CAP_S = 300.0
@@ -195,6 +197,7 @@ class RouteConnection:
                 await self._overlap(newer)
                 self._socket.close()
                 self._socket = newer
+                await self._on_up()  # a symbol that was silent meanwhile is looked up
                 metrics.handovers.labels(self._venue.name, self.route.name).inc()
                 log.info("venue_handover", route=self.route.name)
         finally:
@@ -273,3 +276,4 @@ class RouteConnection:
         frames = newer.data_frames
         while newer.data_frames <= frames and time.monotonic() < deadline and not newer.closed.is_set():
             await asyncio.sleep(0.01)
+        await asyncio.sleep(LINGER_S)

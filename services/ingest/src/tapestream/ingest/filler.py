@@ -15,7 +15,7 @@ from tapestream.ingest.core.backoff import full_jitter
 from tapestream.ingest.core.trades import Trade
 from tapestream.ingest.market import MarketWriter, SymbolFeed
 from tapestream.ingest.rest import RestError, VenueRest
-from tapestream.ingest.venue import Venue
+from tapestream.ingest.venue import History, Venue
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +35,8 @@ class HoleFiller:
     def __init__(self, writer: MarketWriter, venue: Venue, rest: VenueRest, *, patience_s: float) -> None:
         self._writer, self._venue, self._rest = writer, venue, rest
         self._patience_s = patience_s
-        self._busy: dict[str, asyncio.Task[None]] = {}
-        self._audits: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[SymbolFeed, asyncio.Task[None]] = {}
+        self._audits: dict[SymbolFeed, asyncio.Task[None]] = {}
         self._next_look: dict[str, tuple[float, float]] = {}
         self._slots = asyncio.Semaphore(PARALLEL)
 
@@ -58,44 +58,56 @@ class HoleFiller:
             self._start_audit(feed)
 
     def _look(self, feed: SymbolFeed, now_ns: int, now_s: float) -> None:
-        hole = feed.sequencer.hole
+        sequencer = feed.sequencer
+        hole = sequencer.hole
         if hole is None:
+            since_ns = sequencer.unverified_since_ns
+            if not sequencer.verified and since_ns and (now_ns - since_ns) / 1e9 > self._patience_s:
+                log.warning("symbol_unverified", symbol=feed.symbol, waited_s=self._patience_s)
+                sequencer.verified = True  # one silent symbol must not stop the venue's clock
             self._look_at_quiet(feed, now_s)
             return
         age_s = (now_ns - hole.since_ns) / 1e9
         if age_s > self._patience_s:
             log.warning("hole_lost", symbol=feed.symbol, from_id=hole.from_id, to_id=hole.to_id)
             self._writer.give_up(feed, hole.to_id, GapReason.LOST)
-        elif age_s > REORDER_GRACE_S and feed.symbol not in self._busy:
-            task = self._busy[feed.symbol] = asyncio.create_task(self._fill(feed))
-            task.add_done_callback(lambda _: self._busy.pop(feed.symbol, None))
+        elif age_s > REORDER_GRACE_S and feed not in self._busy:
+            task = self._busy[feed] = asyncio.create_task(self._fill(feed))
+            task.add_done_callback(lambda _: self._busy.pop(feed, None))
+
+    def _serves(self, feed: SymbolFeed) -> bool:
+        return self._writer.feeds.get(feed.symbol) is feed
 
     async def _fill(self, feed: SymbolFeed) -> None:
         """Ask for the hole until it is closed; :meth:`_look` ends it when patience does."""
         delays = full_jitter(0.2, 3.0, random.Random())
-        async with self._slots:
-            while (hole := feed.sequencer.hole) is not None:
-                try:
+        while (hole := feed.sequencer.hole) is not None and self._serves(feed):
+            try:
+                async with self._slots:
                     history = await self._venue.trades_since(
                         self._rest, feed.symbol, hole.from_id, hole.to_id
                     )
-                except (RestError, msgspec.MsgspecError) as error:
-                    log.info("fill_retry", symbol=feed.symbol, error=str(error))
-                    await asyncio.sleep(next(delays))
-                    continue
-                before = feed.sequencer.last_id
-                covered_to = min(history.covered_to, hole.to_id)
-                if covered_to > before:
-                    self._writer.fill(feed, history.trades, covered_to)
-                if history.missing is not None:
-                    self._writer.give_up(feed, min(history.missing_to, hole.to_id), history.missing)
-                if feed.sequencer.last_id == before:
-                    await asyncio.sleep(next(delays))  # its history lags behind its socket
+            except (RestError, msgspec.MsgspecError) as error:
+                log.info("fill_retry", symbol=feed.symbol, error=str(error))
+                await asyncio.sleep(next(delays))
+                continue
+            if not self._apply(feed, history, hole.to_id):
+                await asyncio.sleep(next(delays))  # its history lags behind its socket
+
+    def _apply(self, feed: SymbolFeed, history: History, to_id: int) -> bool:
+        """Use what history has of the ids up to ``to_id``; False where it was of no use."""
+        before = feed.sequencer.last_id
+        if history.missing is not None:
+            self._writer.give_up(feed, min(history.missing_to, to_id), history.missing)
+        covered_to = min(history.covered_to, to_id)
+        if covered_to > feed.sequencer.last_id:
+            self._writer.fill(feed, history.trades, covered_to)
+        return feed.sequencer.last_id > before
 
     def _look_at_quiet(self, feed: SymbolFeed, now_s: float) -> None:
         """Look up symbols that say nothing: a missed last trade leaves no later number behind."""
         quiet_s = now_s - feed.last_trade_s
-        if feed.last_trade_s == 0 or quiet_s < QUIET_S:
+        if quiet_s < QUIET_S:
             self._next_look.pop(feed.symbol, None)
             return
         due_s, pause_s = self._next_look.get(feed.symbol, (0.0, QUIET_S))
@@ -104,26 +116,31 @@ class HoleFiller:
             self._start_audit(feed)
 
     def _start_audit(self, feed: SymbolFeed) -> None:
-        if feed.symbol not in self._audits:
-            task = self._audits[feed.symbol] = asyncio.create_task(self._audit(feed))
-            task.add_done_callback(lambda _: self._audits.pop(feed.symbol, None))
+        if feed not in self._audits:
+            task = self._audits[feed] = asyncio.create_task(self._audit(feed))
+            task.add_done_callback(lambda _: self._audits.pop(feed, None))
 
     async def _audit(self, feed: SymbolFeed) -> None:
         """Compare what REST shows now with what the socket has brought a little later."""
         delays = full_jitter(0.5, 10.0, random.Random())
-        while True:
+        while self._serves(feed):
+            epoch = feed.epoch
             try:
                 async with self._slots:
                     latest = await self._venue.latest_trades(self._rest, feed.symbol)
             except (RestError, msgspec.MsgspecError) as error:
                 log.info("audit_retry", symbol=feed.symbol, error=str(error))
+                if isinstance(error, RestError) and not error.worth_retrying:
+                    return
                 await asyncio.sleep(next(delays))
                 continue
-            break
-        await asyncio.sleep(SETTLE_S)
-        await self._close_tail(feed, latest)
-        if feed.sequencer.hole is None:
-            feed.sequencer.verified = True
+            await asyncio.sleep(SETTLE_S)
+            if feed.epoch != epoch:
+                continue  # the connection broke meanwhile: look again
+            await self._close_tail(feed, latest)
+            if feed.sequencer.hole is None:
+                feed.sequencer.verified = True
+            return
 
     async def _close_tail(self, feed: SymbolFeed, latest: Sequence[Trade]) -> None:
         sequencer = feed.sequencer
@@ -135,20 +152,16 @@ class HoleFiller:
             filled = self._writer.fill(feed, latest, latest[-1].id)
             log.info("tail_filled", symbol=feed.symbol, trades=filled)
             return
-        while sequencer.hole is None and sequencer.last_id < latest[-1].id:
-            before = sequencer.last_id
+        last_id = latest[-1].id
+        while sequencer.hole is None and sequencer.last_id < last_id and self._serves(feed):
             try:
-                history = await self._venue.trades_since(self._rest, feed.symbol, before + 1, latest[-1].id)
+                async with self._slots:
+                    history = await self._venue.trades_since(
+                        self._rest, feed.symbol, sequencer.last_id + 1, last_id
+                    )
             except (RestError, msgspec.MsgspecError) as error:
                 log.info("audit_retry", symbol=feed.symbol, error=str(error))
                 await asyncio.sleep(1)
                 continue
-            if sequencer.hole is not None:
-                return
-            covered_to = min(history.covered_to, latest[-1].id)
-            if covered_to > sequencer.last_id:
-                self._writer.fill(feed, history.trades, covered_to)
-            if history.missing is not None:
-                self._writer.give_up(feed, min(history.missing_to, latest[-1].id), history.missing)
-            if sequencer.last_id == before:
+            if sequencer.hole is not None or not self._apply(feed, history, last_id):
                 return

@@ -28,6 +28,8 @@ from tapestream.ingest.venue import Venue
 log = structlog.get_logger(__name__)
 
 PAGE = 1000
+UNFINISHED_NS = 2_000_000_000
+"""A venue may still change a bar that has just ended."""
 MAX_BARS = 50_000
 """Bars that one request may ask for: fifty pages."""
 _decode = decoder(BackfillRequest).decode
@@ -64,13 +66,15 @@ class VenueHistory:
     async def _fetch(self, symbol: str, timeframe: str, start_ns: int, end_ns: int) -> int:
         """Publish the venue's bars of a period; returns how many."""
         published = 0
+        length_ns = timeframe_ns(timeframe)
+        end_ns = min(end_ns, time.time_ns() - UNFINISHED_NS)
         while start_ns < end_ns:
-            bars = await self._venue.bars(self._rest, symbol, timeframe, start_ns, end_ns, PAGE)
-            if not bars:
-                break
-            self._publish(symbol, bars)
-            published += len(bars)
-            start_ns = bars[-1].ts_ns + timeframe_ns(timeframe)
+            page_ns = min(end_ns, start_ns + PAGE * length_ns)
+            bars = await self._venue.bars(self._rest, symbol, timeframe, start_ns, page_ns, PAGE)
+            if bars:
+                self._publish(symbol, bars)
+                published += len(bars)
+            start_ns = page_ns
         return published
 
     def _publish(self, symbol: str, bars: list[Bar]) -> None:

@@ -27,6 +27,10 @@ from tapestream.ingest.core.watermark import Watermark
 
 log = structlog.get_logger(__name__)
 
+LEAP_NS = 86_400_000_000_000
+"""An event this far ahead of all others is believed when a second one says the same."""
+LEAP_IDS = 100_000_000
+"""No venue makes so many trades of a symbol while nobody looks."""
 BATCH_MOST = 1000
 """Trades in one message at most: about 60 KB."""
 
@@ -50,6 +54,8 @@ class SymbolFeed:
     trade_subject: str
     quote_subject: str
     last_quote_id: int = -1
+    epoch: int = 0
+    """Raised by each break of the connection: what was asked before it verifies nothing after it."""
     quotes: QuoteColumns = field(default_factory=QuoteColumns)
     first_recv_ns: int = 0
     trades_dirty: bool = False
@@ -85,7 +91,7 @@ class MarketWriter:
         """Trades and quotes gathered since the last flush."""
         self._now_ns = 0
         self._clock_due = False
-        self._newest_event_ns = 0
+        self._newest_event_ns = self._leap_ns = 0
         self._newest_quote_ns = 0
         self._gap_ordinals: dict[str, int] = {}
         self._received = self._received_quotes = 0
@@ -108,7 +114,9 @@ class MarketWriter:
                 trade_subject,
                 quote_subject,
                 -1 if last_quote is None else last_quote,
+                last_trade_s=time.monotonic(),
             )
+            feed.sequencer.unverified_since_ns = time.time_ns()
         return feed
 
     def remove_symbol(self, symbol: str) -> None:
@@ -118,8 +126,12 @@ class MarketWriter:
 
     def unverify(self) -> None:
         """The trade connection broke: until told otherwise each symbol may have missed something."""
+        now_ns = time.time_ns()
         for feed in self.feeds.values():
+            if feed.sequencer.verified or not feed.sequencer.unverified_since_ns:
+                feed.sequencer.unverified_since_ns = now_ns
             feed.sequencer.verified = False
+            feed.epoch += 1
 
     # --- Sink
 
@@ -144,12 +156,24 @@ class MarketWriter:
         ):
             self.refuse("bad_number", f"{symbol} trade {trade_id}: price {price}, quantity {qty}")
             return
+        if event_ns > self._newest_event_ns + LEAP_NS and not self._leap_is_real(event_ns):
+            self.refuse("bad_time", f"{symbol} trade {trade_id}: event time {event_ns}")
+            return
+        if ts_ns > event_ns + LEAP_NS:
+            self.refuse("bad_time", f"{symbol} trade {trade_id}: trade time {ts_ns}")
+            return
+        if trade_id > feed.sequencer.last_id + LEAP_IDS and feed.sequencer.last_id >= 0:
+            self.refuse("implausible_id", f"{symbol} trade {trade_id} after {feed.sequencer.last_id}")
+            return
         now_ns = self._now_ns or self._begin_read()
         feed.traded = True
-        if feed.sequencer.offer(trade_id, ts_ns, price, qty, buyer_maker, kind, now_ns):
+        sequencer = feed.sequencer
+        if sequencer.offer(trade_id, ts_ns, price, qty, buyer_maker, kind, now_ns):
             if not feed.first_recv_ns:
                 self._mark(feed, now_ns)
             self.pending += 1
+        elif sequencer.late:
+            self._publish_late(feed, now_ns)
         if event_ns > self._newest_event_ns:
             self._newest_event_ns = event_ns
             if self._watermark.see(event_ns):
@@ -167,7 +191,7 @@ class MarketWriter:
             return
         feed.last_quote_id = update_id
         now_ns = self._now_ns or self._begin_read()
-        self._newest_quote_ns = max(self._newest_quote_ns, ts_ns)
+        self._newest_quote_ns = max(self._newest_quote_ns, ts_ns or now_ns)
         quotes = feed.quotes
         quotes.id.append(update_id)
         quotes.ts_ns.append(ts_ns or now_ns)
@@ -179,6 +203,11 @@ class MarketWriter:
         if not feed.first_recv_ns:
             self._mark(feed, now_ns)
         self.pending += 1
+
+    def _leap_is_real(self, event_ns: int) -> bool:
+        """One frame from the far future is rubbish; a second one like it means that time has leapt."""
+        seen, self._leap_ns = self._leap_ns, event_ns
+        return not self._newest_event_ns or abs(event_ns - seen) < LEAP_NS
 
     def reply(self, request_id: int, error: str) -> None:
         self.on_reply(request_id, error)
@@ -265,6 +294,7 @@ class MarketWriter:
             tally = feed.sequencer.tally
             metrics.duplicates.labels(venue).inc(tally.duplicates)
             metrics.reordered.labels(venue).inc(tally.reordered)
+            metrics.late.labels(venue).inc(tally.late)
             metrics.filled.labels(venue).inc(tally.filled)
             for reason, count in tally.by_reason.items():
                 metrics.gap_ids.labels(venue, reason).inc(count)
@@ -297,6 +327,23 @@ class MarketWriter:
             self._publish_gap(feed, gap.from_id, gap.to_id, gap.reason)
         self._batch_trades.observe(count)
         self._publish_lag.observe((time.time_ns() - feed.first_recv_ns) / 1e9)
+
+    def _publish_late(self, feed: SymbolFeed, now_ns: int) -> None:
+        """Trades whose ids were declared missing go by a way of their own: what is behind them is out."""
+        late, feed.sequencer.late = feed.sequencer.late, []
+        batch = TradeBatch(
+            venue=self._venue,
+            symbol=feed.symbol,
+            recv_ns=now_ns,
+            prev_id=-1,
+            id=[trade.id for trade in late],
+            ts_ns=[trade.ts_ns for trade in late],
+            price=[trade.price for trade in late],
+            qty=[trade.qty for trade in late],
+            buyer_maker=[trade.buyer_maker for trade in late],
+            kind=[trade.kind for trade in late],
+        )
+        self._publisher.put(self._subjects.backfill(self._venue, feed.symbol), time.time_ns(), encode(batch))
 
     def _publish_gap(self, feed: SymbolFeed, from_id: int, to_id: int, reason: GapReason) -> None:
         now_ns = time.time_ns()

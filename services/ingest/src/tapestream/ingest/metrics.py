@@ -11,6 +11,7 @@ received_quotes = Counter(
 filled = Counter("tapestream_filled_trades_total", "Trades had over REST to fill a hole", ["venue"])
 duplicates = Counter("tapestream_duplicate_trades_total", "Trades that had come before", ["venue"])
 reordered = Counter("tapestream_reordered_trades_total", "Trades that came out of order", ["venue"])
+late = Counter("tapestream_late_trades_total", "Trades that came after they were declared missing", ["venue"])
 gap_ids = Counter(
     "tapestream_gap_ids_total", "Trade ids that went missing, by what became of them", ["venue", "reason"]
 )

@@ -58,7 +58,7 @@ class History(NamedTuple):
     covered_to: int
     """The answer is complete from the asked id up to this one: what it leaves out was not published."""
     missing: GapReason | None = None
-    """Set where the rest of the range cannot be had by asking again, and why."""
+    """Set where the beginning of the range, up to ``missing_to``, cannot be had, and why."""
     missing_to: int = -1
 
 

@@ -24,7 +24,7 @@ async def last_ordinals(js: JetStreamContext, stream: str, filters: list[str]) -
     ordinals: dict[str, int] = {}
     async for message in _headers(js, stream, config):
         text = (message.headers or {}).get(ORDINAL)
-        if text is not None:
+        if text is not None and text.isdigit():
             ordinals[message.subject] = int(text)
     return ordinals
 

@@ -83,6 +83,7 @@ class StatefulConsumer:
         start = None
         if self._stored_ns:
             start = datetime.fromtimestamp(self._stored_ns / 1e9 - REWIND_S, tz=UTC)
+        self._written = await self._publisher.ids_since(start)
         self.reader = LiveReader(
             self._bus, stream=self._stream, filters=self._filters, handle=self._take_in, start=start
         )
@@ -93,8 +94,9 @@ class StatefulConsumer:
     # --- reading
 
     def _take_in(self, message: Incoming) -> None:
-        ordinal = int(message.headers.get(ORDINAL, -1))
-        if ordinal >= 0:
+        text = message.headers.get(ORDINAL, "")
+        if text.isdigit():
+            ordinal = int(text)
             if ordinal <= self._seen.get(message.subject, -1):
                 return
             self._seen[message.subject] = ordinal
@@ -156,8 +158,14 @@ class StatefulConsumer:
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 log.warning("snapshot_unreachable", fold=self._name, error=repr(error))
                 await asyncio.sleep(0.3)
-        snapshot = msgspec.msgpack.decode(found.data or b"", type=_Snapshot)
-        self._fold.load(snapshot.state)
+        try:
+            snapshot = msgspec.msgpack.decode(found.data or b"", type=_Snapshot)
+            self._fold.load(snapshot.state)
+        except msgspec.MsgspecError as error:
+            log.warning(
+                "snapshot_unreadable", fold=self._name, error=str(error), instead="reading the stream anew"
+            )
+            return
         self._seen = snapshot.seen
         self._stored_ns = snapshot.stored_ns
         log.info("snapshot_restored", fold=self._name, subjects=len(self._seen))

@@ -39,10 +39,15 @@ def wanted_symbols(
 ) -> Wanted:
     """The union of what owners want of one venue."""
     known = set(available if listed is None else listed)
+    unreadable: set[str] = set()
     symbols: set[str] = set() if DEFAULT_OWNER in wants else set(available)
     for want in wants.values():
         for text in want.symbols:
-            name = InstrumentName.parse(text, venue)
+            try:
+                name = InstrumentName.parse(text, venue)
+            except ValueError:
+                unreadable.add(text)
+                continue
             if name.venue == venue:
                 symbols.add(name.symbol)
-    return Wanted(sorted(symbols & known), symbols - known)
+    return Wanted(sorted(symbols & known), (symbols - known) | unreadable)

@@ -43,7 +43,7 @@ def supervise(settings: SupervisorSettings, programs: Sequence[Program] = PROGRA
     Raises SettingsError, PortTakenError or DataFolderError before anything has started, and
     ChildRefusedError or StartError when a start fails after that (all is stopped again then).
     """
-    folder = DataFolder.open(settings.data_dir)
+    folder = DataFolder.open(settings.source_folder)
     try:
         servers = Servers.of(settings, folder.path)
         placed = list(place(programs, settings))
@@ -206,7 +206,7 @@ class _Run:
             nats_url=self._servers.nats_url,
             postgres=self._servers.postgres_shown(),
             psql=self._servers.psql_shown(),
-            data_folder=settings.data_dir,
+            data_folder=settings.source_folder,
             feed="bundled simulator (FEED=sim)" if settings.feed == "sim" else f"Binance ({settings.venue})",
             took_s=time.monotonic() - self._began,
             silent=silent,

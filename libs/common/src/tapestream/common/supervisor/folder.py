@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,8 @@ from tapestream.common.errors import DataFolderError
 
 LOCK_NAME = "supervisor.lock"
 _DEFAULT_NAME = ".tapestream"
+_OTHER_SOURCE = re.compile(r"binance|tape-[0-9a-f]{8}|seed--?[0-9]+")
+"""Folders of other sources beside this one's data."""
 _GUARDIAN_DEADLINE_S = 8.0
 
 
@@ -49,7 +52,7 @@ def _check_ours(path: Path) -> None:
     owner = path.stat().st_uid
     if owner != os.geteuid():
         raise DataFolderError(path, f"belongs to another user (uid {owner})")
-    entries = {entry.name for entry in path.iterdir()}
+    entries = {entry.name for entry in path.iterdir() if not _OTHER_SOURCE.fullmatch(entry.name)}
     if entries and LOCK_NAME not in entries and path.name != _DEFAULT_NAME:
         raise DataFolderError(path, "holds other files")
 

@@ -16,7 +16,7 @@ def main() -> NoReturn:
     """Become psql."""
     try:
         settings = SupervisorSettings.load()
-        server = EmbeddedPostgres(settings.data_dir / "postgres", settings.postgres_port)
+        server = EmbeddedPostgres(settings.source_folder / "postgres", settings.postgres_port)
     except TapestreamError as error:
         print(f"tapestream: {error}", file=sys.stderr)
         sys.exit(EX_CONFIG)

@@ -15,7 +15,7 @@ import structlog
 from tapestream.common.settings import Settings
 
 _SECRET_KEY = re.compile(r"(?i)(password|passwd|secret|token|api_?key|authorization|cookie)")
-_URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
+_URL_SECRET = re.compile(r"://[^/\s]*@")
 _QUERY_SECRET = re.compile(r"(?i)((?:token|api_?key|signature|password)=)[^&\s]+")
 ROTATE_BYTES, ROTATE_KEEP = 32 << 20, 5
 
@@ -23,7 +23,7 @@ ROTATE_BYTES, ROTATE_KEEP = 32 << 20, 5
 def redact(value: object) -> object:
     """Take passwords out of URLs and query strings."""
     if isinstance(value, str):
-        return _QUERY_SECRET.sub(r"\1***", _URL_PASSWORD.sub(r"\1***@", value))
+        return _QUERY_SECRET.sub(r"\1***", _URL_SECRET.sub("://***@", value))
     if isinstance(value, Mapping):
         return {k: "***" if _SECRET_KEY.search(str(k)) else redact(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

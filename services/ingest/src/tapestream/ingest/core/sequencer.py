@@ -5,11 +5,12 @@ When a number is missing it holds back what came behind it until the missing one
 order, were had over REST, or are declared with a reason. Everything it lets through, and
 every range it declares, is in :meth:`TradeSequencer.take`, so that nothing is unaccounted for:
 
-    received + filled = taken + duplicates + held
+    received + filled = taken + late + duplicates + held
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,6 +20,10 @@ from tapestream.ingest.core.trades import Trade, TradeColumns
 
 MAX_HELD = 500_000
 """Trades held back behind a hole at most; then the hole is declared lost early."""
+
+
+MAX_DECLARED = 1000
+"""Declared ranges that are remembered, in case a trade of them still comes."""
 
 
 class Held(NamedTuple):
@@ -52,6 +57,7 @@ class Tally:
     filled: int = 0
     duplicates: int = 0
     reordered: int = 0
+    late: int = 0
     by_reason: dict[GapReason, int] = field(default_factory=dict)
 
 
@@ -63,14 +69,19 @@ class TradeSequencer:
     """
 
     __slots__ = (
-        "_gaps", "_held", "_held_min", "_out", "_prev_id", "last_id", "last_ts_ns", "tally", "verified",
+        "_declared", "_gaps", "_held", "_held_min", "_out", "_prev_id", "last_id", "last_ts_ns", "late",
+        "tally", "unverified_since_ns", "verified",
     )  # fmt: skip
 
     def __init__(self, last_id: int = -1, last_ts_ns: int = 0) -> None:
         self.last_id = last_id
         self.last_ts_ns = last_ts_ns
         self.verified = False
+        self.unverified_since_ns = 0
         self.tally = Tally()
+        self.late: list[Trade] = []
+        """Trades that came after their ids were declared missing; the caller takes them away."""
+        self._declared: deque[tuple[int, int]] = deque(maxlen=MAX_DECLARED)
         self._held: dict[int, Held] = {}
         self._held_min = 0
         self._prev_id = last_id
@@ -94,6 +105,8 @@ class TradeSequencer:
                 self.tally.reordered += 1
                 self._advance()
             return True
+        if trade_id < expected and self._take_late(Trade(trade_id, ts_ns, price, qty, buyer_maker, kind)):
+            return False
         if trade_id < expected or trade_id in self._held:
             self.tally.duplicates += 1
             return False
@@ -178,6 +191,7 @@ class TradeSequencer:
         """Account for the ids after the last one up to ``to_id`` as missing."""
         if to_id > self.last_id >= 0:
             self._note_gap(self.last_id + 1, to_id, reason)
+            self._declared.append((self.last_id + 1, to_id))
             self.last_id = to_id
 
     def _note_gap(self, from_id: int, to_id: int, reason: GapReason) -> None:
@@ -185,6 +199,19 @@ class TradeSequencer:
         if self._gaps and self._gaps[-1].reason is reason and self._gaps[-1].to_id == from_id - 1:
             from_id = self._gaps.pop().from_id
         self._gaps.append(GapRange(from_id, to_id, reason))
+
+    def _take_late(self, trade: Trade) -> bool:
+        """Keep a trade whose id was declared missing, once."""
+        for index, (first, last) in enumerate(self._declared):
+            if first <= trade.id <= last:
+                del self._declared[index]
+                self._declared.extend(
+                    part for part in ((first, trade.id - 1), (trade.id + 1, last)) if part[0] <= part[1]
+                )
+                self.tally.late += 1
+                self.late.append(trade)
+                return True
+        return False
 
     def _advance(self) -> None:
         """Let through what has become contiguous."""

@@ -24,11 +24,15 @@ class Watermark:
         return crossed
 
     def advance(self, sequencers: Iterable[TradeSequencer]) -> int | None:
-        """The watermark now, or None where it has not moved since the last call."""
+        """The watermark now, or None where it has not moved since the last call.
+
+        A symbol that goes on after a restart does not know the time of its last trade: until it is
+        verified nothing moves. A symbol without any trade yet holds up nobody.
+        """
         mark = self._newest_ns - self._lag_ns
         for sequencer in sequencers:
             waiting = sequencer.held or not sequencer.verified
-            if waiting and 0 < sequencer.last_ts_ns < mark:
+            if waiting and sequencer.last_id >= 0 and sequencer.last_ts_ns < mark:
                 mark = sequencer.last_ts_ns
         if mark <= self._published_ns:
             return None

@@ -199,7 +199,7 @@ class Binance:
                 return History((), from_id - 1)
             if trades[0].id <= from_id:
                 return History(trades, trades[-1].id)
-            return History(trades, from_id - 1, GapReason.NO_KEY, min(to_id, trades[0].id - 1))
+            return History(trades, trades[-1].id, GapReason.NO_KEY, min(to_id, trades[0].id - 1))
         try:
             body = await rest.get(
                 f"{self.prefix}/historicalTrades",

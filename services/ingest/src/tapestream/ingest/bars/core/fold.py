@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
 
 import msgspec
 from msgspec import UNSET
@@ -25,6 +27,7 @@ from tapestream.quant.bars import BarBuilder, BarState, Columns
 PROGRESS_NS = 1_000_000_000
 """An unfinished bar is published as often as this, by the venue's clock."""
 MARKET = "MARKET"
+LARGEST = 1 << 63
 
 _trades = decoder(TradeBatch).decode
 _clock = decoder(Clock).decode
@@ -90,6 +93,7 @@ class BarsFold:
     # --- messages
 
     def _on_trades(self, batch: TradeBatch) -> Iterator[Output]:
+        _check(batch)
         bars = self._symbol(batch.venue, batch.symbol)
         if bars.last_id >= 0 and batch.prev_id > bars.last_id:
             bars.missed.append((bars.last_id + 1, batch.prev_id))
@@ -106,6 +110,7 @@ class BarsFold:
             )
 
     def _on_late_trades(self, batch: TradeBatch) -> Iterator[Output]:
+        _check(batch)
         bars = self._symbol(batch.venue, batch.symbol)
         keep = [
             i
@@ -188,6 +193,24 @@ def _key(bar: Bar) -> str:
     """The same bar with the same trades in it is the same output."""
     state = "complete" if bar.complete else "open"
     return f"{bar.source}:{bar.ts_ns}:{state}:{bar.rev}:{bar.trades}"
+
+
+def _check(batch: TradeBatch) -> None:
+    """Raise ValueError for a batch that cannot be right, before anything has changed."""
+    rows = len(batch.id)
+    columns = (batch.ts_ns, batch.price, batch.qty, batch.buyer_maker, batch.kind or batch.id)
+    if any(len(column) != rows for column in columns):
+        raise ValueError(f"columns of different lengths: {rows} ids, {[len(column) for column in columns]}")
+    if any(later <= earlier for earlier, later in pairwise(batch.id)):
+        raise ValueError("ids must ascend")
+    if rows and not (
+        batch.id[0] >= 0 and batch.id[-1] < LARGEST and 0 <= min(batch.ts_ns) <= max(batch.ts_ns) < LARGEST
+    ):
+        raise ValueError("ids and times must be positive and fit 64 bits")
+    if rows and not (
+        0 <= min(batch.price) <= max(batch.price) < inf and 0 <= min(batch.qty) <= max(batch.qty) < inf
+    ):
+        raise ValueError("prices and quantities must be finite and not negative")
 
 
 def _is_market(batch: TradeBatch, index: int) -> bool:
