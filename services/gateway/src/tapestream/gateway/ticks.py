@@ -20,6 +20,7 @@ from tapestream.gateway.history import AWAY, away_text
 from tapestream.gateway.readable import readable_trades
 from tapestream.gateway.ws.replay import StreamReplay
 
+READ_ATTEMPTS = 4
 log = structlog.get_logger(__name__)
 
 COUNT_TIMEOUT_S = 1.0
@@ -115,14 +116,17 @@ class Ticks:
         recorded = await self._gateway.history.recorded_up_to(number) if number is not None else -1
         if recorded >= memory.trades.prev_id:
             return no_trades()
-        try:
-            before = border if period.before_id is None else min(border, period.before_id)
-            if most is None:
-                return (await self._from_stream(recorded, before, period))[0]
-            return await self._newest_from_stream(recorded, before, period, most)
-        except (nats.errors.Error, NotFoundError, NotConnectedError, TimeoutError, OSError) as error:
-            log.warning("border_unreadable", symbol=str(self._name), error=repr(error))
-            return no_trades()
+        before = border if period.before_id is None else min(border, period.before_id)
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                if most is None:
+                    return (await self._from_stream(recorded, before, period))[0]
+                return await self._newest_from_stream(recorded, before, period, most)
+            except (nats.errors.Error, NotFoundError, NotConnectedError, TimeoutError, OSError) as error:
+                log.warning("border_unreadable", symbol=str(self._name), error=repr(error), attempt=attempt)
+                await asyncio.sleep(0.2 * attempt)
+        log.error("answer_has_a_hole", symbol=str(self._name), after_id=recorded, before_id=before)
+        return no_trades()
 
     async def _newest_from_stream(
         self, after_id: int, before_id: int, period: Period, most: int
