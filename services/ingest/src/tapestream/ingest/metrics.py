@@ -37,4 +37,3 @@ publish_lag = Histogram(
 )  # fmt: skip
 clock_lag = Gauge("tapestream_clock_behind_seconds", "Host time less the venue's watermark", ["venue"])
 backlog = Gauge("tapestream_publish_backlog_bytes", "Bytes waiting for the bus", ["venue"])
-requests = Counter("tapestream_venue_requests_total", "REST requests to the venue", ["venue", "status"])

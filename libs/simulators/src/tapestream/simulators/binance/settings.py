@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tapestream.common.settings import load_settings
+from tapestream.common.settings import comma_list, load_settings
 from tapestream.simulators.binance.symbols import MAJORS
 from tapestream.simulators.seeded import ANCHOR_MINUTE
 
@@ -64,12 +64,7 @@ class SimulatorSettings(BaseSettings):
     )
     loop: bool = Field(False, description="Play the tape again and again")
 
-    @field_validator("sim_symbols", "tape", mode="before")
-    @classmethod
-    def _comma_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return [part.strip() for part in value.split(",") if part.strip()]
-        return value
+    _lists = field_validator("sim_symbols", "tape", mode="before")(comma_list)
 
     @field_validator("sim_symbols")
     @classmethod
