@@ -11,6 +11,7 @@ import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from tapestream.common.bus.wire import Wire, dial
 from tapestream.common.contracts.subjects import Subjects
 
 log = structlog.get_logger(__name__)
@@ -49,26 +50,14 @@ class Bus:
                 bus.connected.set()
                 return bus
 
-    async def dial(self, purpose: str, on_closed: Listener) -> Client:
+    async def dial(self, purpose: str, on_closed: Callable[[], None]) -> Wire:
         """Another connection, which ends for good when it breaks.
 
         A client that reconnects sends what it had buffered; messages that were already on the old
-        socket are lost, and so those behind them overtake. Who must not reorder dials anew.
+        socket are lost, and so those behind them overtake. Who must not reorder dials anew. Raises
+        OSError and TimeoutError.
         """
-        client = Client()
-        await client.connect(
-            self._url,
-            name=f"{self._name} {purpose}",
-            connect_timeout=2,
-            allow_reconnect=False,
-            ping_interval=5,
-            max_outstanding_pings=2,
-            pending_size=PENDING_BYTES,
-            error_cb=self._error,
-            closed_cb=on_closed,
-            disconnected_cb=on_closed,
-        )
-        return client
+        return await dial(self._url, f"{self._name} {purpose}", on_closed)
 
     async def _open(self, url: str, name: str) -> None:
         self._url, self._name = url, name

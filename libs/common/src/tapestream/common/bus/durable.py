@@ -18,20 +18,17 @@ from datetime import UTC, datetime
 
 import nats.errors
 import structlog
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js import api
 from nats.js.errors import NotFoundError
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.headers import ERROR, MSG_ID, ORIGIN
 from tapestream.common.bus.offset import Offset
+from tapestream.common.bus.wire import Delivery, Wire, new_inbox
 
 log = structlog.get_logger(__name__)
 
 PULL_MESSAGES, PULL_BYTES, PULL_EXPIRES_S = 256, 4 << 20, 5.0
-HOLD_MESSAGES = 512
-"""Messages held at most, beyond those under way: reading ahead while a flush is written."""
 FLUSH_BYTES = 5 << 19
 """About fifty thousand trades: a flush of that size is written in a quarter of a second."""
 OVERLAP_S = 60.0
@@ -67,15 +64,18 @@ class DurableReader:
         self.stream = bus.subjects.stream(stream)
         self._filters = filters
         self._held: deque[Stored] = deque()
-        self._arrived = asyncio.Event()
-        self._subscription: Subscription | None = None
+        self._arrived, self._ended = asyncio.Event(), asyncio.Event()
+        self._wire: Wire | None = None
         self._inbox = ""
         self._pull = 0
         self._under_way = 0
+        """Messages still to come of the one request that the server has."""
+        self._asked = 0
+        self._more = False
+        """The last request was filled: the stream has more than that."""
         self._pull_deadline = 0.0
         self._consumer_seq = 0
         self._broken = "not started"
-        bus.on_reconnect(self._on_reconnect)
 
     # --- position
 
@@ -96,21 +96,18 @@ class DurableReader:
         with contextlib.suppress(NotFoundError):
             await self._bus.js.delete_consumer(self.stream, self.durable)
         await self._bus.js.add_consumer(self.stream, config)
-        self._inbox = self._bus.nc.new_inbox()
-        self._subscription = await self._bus.nc.subscribe(
-            f"{self._inbox}.*", cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
-        )
+        self._wire = await self._bus.dial(f"reader {self.durable}", lambda: self._break("connection lost"))
+        self._inbox = new_inbox()
+        self._wire.subscribe(f"{self._inbox}.*", self._on_message)
         self._consumer_seq = 0
-        await self._ask()
 
     async def close(self) -> None:
         """Stop reading; what is held is read again later."""
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            with contextlib.suppress(*FAULTS):
-                await subscription.unsubscribe()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
         self._held.clear()
-        self._under_way = 0
+        self._under_way, self._more = 0, False
         self._broken = "closed"
 
     async def _start_behind(self, offset: Offset, config: api.ConsumerConfig) -> None:
@@ -142,15 +139,21 @@ class DurableReader:
 
     # --- reading
 
-    async def fetch(self, wait_s: float) -> list[Stored]:
+    async def fetch(self, wait_s: float, gather_s: float = 0.0) -> list[Stored]:
         """What is there, in order, up to a flush's size, after waiting ``wait_s`` for the first at most.
 
-        Raises OrderBrokenError where the connection or the order was lost.
+        Unless the stream is known to have plenty, ``gather_s`` is waited for others to join the first:
+        being woken for each message would cost more than handling it. Raises OrderBrokenError where
+        the connection or the order was lost.
         """
-        if not self._held and not self._broken:
-            self._arrived.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), wait_s)
+        if not self._held:
+            self._ask(1)
+            await _within(self._arrived, wait_s)
+        if self._held and not self._more and gather_s > 0:
+            await asyncio.sleep(gather_s)
+        if self._held:
+            self._ask(PULL_MESSAGES)
+            await _within(self._ended, PULL_EXPIRES_S)
         if self._broken:
             raise OrderBrokenError(self._broken)
         taken: list[Stored] = []
@@ -158,13 +161,16 @@ class DurableReader:
         while self._held and size < FLUSH_BYTES:
             taken.append(self._held.popleft())
             size += len(taken[-1].data)
-        await self._ask()
+        if not self._held:
+            self._arrived.clear()
+        if self._more and len(self._held) < PULL_MESSAGES:
+            self._ask(PULL_MESSAGES)  # read while the flush is written
         return taken
 
-    async def ack(self, last: Stored) -> None:
+    def ack(self, last: Stored) -> None:
         """Tell the server that this message and all before it are applied."""
-        with contextlib.suppress(*FAULTS):
-            await self._bus.nc.publish(last.reply, b"+ACK")
+        if self._wire is not None:
+            self._wire.publish(last.reply, b"+ACK")
 
     async def dead_letter(self, message: Stored, error: str) -> None:
         """Copy a poison message to ``dlq.<stream>.<consumer>``, the error in its headers.
@@ -181,48 +187,54 @@ class DurableReader:
         await self._bus.js.publish(subject, message.data, headers=headers)
         log.error("dead_letter", origin=origin, error=error)
 
-    async def _ask(self) -> None:
-        """Keep one request with the server, as long as there is room."""
+    def _ask(self, messages: int) -> None:
+        """Send a request if none is under way: for one message whenever it comes, for more if they are there."""
         now = asyncio.get_running_loop().time()
         if self._under_way > 0 and now > self._pull_deadline:
             self._break("the server does not answer")
-        if self._broken or self._under_way > 0 or len(self._held) >= HOLD_MESSAGES:
+        if self._broken or self._under_way > 0 or self._wire is None:
             return
         self._pull += 1
-        self._under_way = PULL_MESSAGES
+        self._asked = self._under_way = messages
+        self._ended.clear()
         self._pull_deadline = now + 2 * PULL_EXPIRES_S
-        request = {"batch": PULL_MESSAGES, "max_bytes": PULL_BYTES, "expires": int(PULL_EXPIRES_S * 1e9)}
-        try:
-            await self._bus.nc.publish(
-                f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.durable}",
-                json.dumps(request).encode(),
-                f"{self._inbox}.{self._pull}",
-            )
-        except FAULTS as error:
-            self._break(repr(error))
+        request: dict[str, int | bool] = {"batch": messages, "max_bytes": PULL_BYTES}
+        if messages == 1:
+            request["expires"] = int(PULL_EXPIRES_S * 1e9)
+        else:
+            request["no_wait"] = True
+        self._wire.publish(
+            f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.durable}",
+            json.dumps(request).encode(),
+            f"{self._inbox}.{self._pull}",
+        )
 
-    async def _on_message(self, message: Msg) -> None:
-        if self._broken or not message.subject:
+    def _end(self, *, more: bool) -> None:
+        self._under_way, self._more = 0, more
+        self._ended.set()
+
+    def _on_message(self, message: Delivery) -> None:
+        if self._broken:
             return
         if message.subject.startswith(self._inbox):
             self._on_status(message)
         else:
             self._take(message)
-        await self._ask()
 
-    def _on_status(self, message: Msg) -> None:
-        status = (message.headers or {}).get("Status", "")
-        description = (message.headers or {}).get("Description", "")
+    def _on_status(self, message: Delivery) -> None:
+        status, description = message.status
         if status == "100":
             return
         if message.subject != f"{self._inbox}.{self._pull}":
             return  # the end of a request that we had given up
-        if status in ("404", "408") or (status == "409" and description in _REQUEST_ENDS):
-            self._under_way = 0
+        if status in ("404", "408"):
+            self._end(more=False)
+        elif status == "409" and description in _REQUEST_ENDS:
+            self._end(more=self._asked > 1)
         else:
             self._break(f"{status} {description}".strip())
 
-    def _take(self, message: Msg) -> None:
+    def _take(self, message: Delivery) -> None:
         # $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>,
         # on some servers with domain and account before the stream and a token at the end.
         tokens = message.reply.split(".")
@@ -231,15 +243,20 @@ class DurableReader:
             self._break(f"message {seq} came out of order")
             return
         self._consumer_seq += 1
-        self._under_way -= 1
         self._held.append(
             Stored(message.subject, message.data, Offset(int(seq), int(stored_ns)), message.reply)
         )
         self._arrived.set()
+        self._under_way -= 1
+        if not self._under_way:
+            self._end(more=self._asked > 1)
 
     def _break(self, why: str) -> None:
         self._broken = self._broken or why
         self._arrived.set()
+        self._ended.set()
 
-    async def _on_reconnect(self) -> None:
-        self._break("reconnected")
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 
-@dataclass(slots=True, frozen=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A stored message."""
 
     subject: str

@@ -10,23 +10,28 @@ from datetime import UTC, datetime
 import nats.errors
 import structlog
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext, api
+from nats.js import api
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.fold import Incoming
+from tapestream.common.bus.wire import Delivery, Wire, new_inbox
 
 log = structlog.get_logger(__name__)
 
 REWIND_S = 5.0
 """After a reconnect, read again from this long before the last message: a crashed server may have
 forgotten its last milliseconds and given their sequences to other messages since."""
+HEARTBEAT_S = 2.0
+MISSED_HEARTBEATS = 3
+"""With so many missing, the server or the consumer is taken for gone."""
 
 
 class LiveReader:
-    """An ordered consumer that is made anew on every reconnect.
+    """An ordered consumer on a connection of its own, both made anew when anything is missing.
 
-    ``handle`` is called for each message, in stream order. After a reconnect it sees the last
-    seconds again: it must ignore what it knows by the ids in the payload.
+    ``handle`` is called for each message, in stream order, in the call that read it off the socket.
+    After a break it sees the last seconds again: it must ignore what it knows by the ids in the
+    payload.
     """
 
     def __init__(
@@ -42,62 +47,77 @@ class LiveReader:
         self._handle = handle
         self._start = start
         self._last_stored_ns = 0
-        self._subscription: JetStreamContext.PushSubscription | None = None
+        self._wire: Wire | None = None
+        self._consumer_seq = 0
+        self._heard_s = 0.0
         self._restart = asyncio.Event()
         self.caught_up = asyncio.Event()
 
     async def run(self) -> None:
         """Read until cancelled."""
-        self._bus.on_reconnect(self._on_reconnect)
+        loop = asyncio.get_running_loop()
         while True:
-            self._restart.clear()
             await self._bus.connected.wait()
+            self._restart.clear()
             try:
-                await self._subscribe()
+                await self._begin()
+                while loop.time() - self._heard_s < HEARTBEAT_S * MISSED_HEARTBEATS:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._restart.wait(), HEARTBEAT_S)
+                        break
+                log.info("live_reader_restarts", stream=self._stream)
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 log.debug("live_reader_retry", stream=self._stream, error=repr(error))
                 await asyncio.sleep(0.1)
-                continue
-            try:
-                await self._restart.wait()
             finally:
-                await self._unsubscribe()
+                if self._wire is not None:
+                    self._wire.close()
+                    self._wire = None
 
-    async def _subscribe(self) -> None:
-        config = api.ConsumerConfig(filter_subjects=self._filters)
-        start = self._start
-        if self._last_stored_ns:
-            start = datetime.fromtimestamp(self._last_stored_ns / 1e9 - REWIND_S, tz=UTC)
-        if start is None:
-            config.deliver_policy = api.DeliverPolicy.ALL
-        else:
-            config.deliver_policy = api.DeliverPolicy.BY_START_TIME
-            config.opt_start_time = start
-        self._subscription = await self._bus.js.subscribe(
-            self._filters[0],
-            stream=self._stream,
-            cb=self._on_message,
-            config=config,
-            ordered_consumer=True,
-            idle_heartbeat=2,
-            pending_msgs_limit=-1,
-            pending_bytes_limit=256 << 20,
-        )
-        info = await self._subscription.consumer_info()
+    async def _begin(self) -> None:
+        wire = self._wire = await self._bus.dial(f"reader {self._stream}", self._restart.set)
+        inbox = new_inbox()
+        self._consumer_seq = 0
+        self._heard_s = asyncio.get_running_loop().time()
+        wire.subscribe(inbox, self._on_delivery)
+        await wire.flush()  # the server must know of it before there is a consumer
+        info = await self._bus.js.add_consumer(self._stream, self._config(inbox))
         if not info.num_pending:
             self.caught_up.set()
 
-    async def _unsubscribe(self) -> None:
-        if self._subscription is not None:
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await self._subscription.unsubscribe()
-            self._subscription = None
+    def _config(self, inbox: str) -> api.ConsumerConfig:
+        config = api.ConsumerConfig(
+            deliver_subject=inbox,
+            filter_subjects=self._filters,
+            deliver_policy=api.DeliverPolicy.ALL,
+            ack_policy=api.AckPolicy.NONE,
+            max_deliver=1,
+            mem_storage=True,
+            flow_control=True,
+            idle_heartbeat=HEARTBEAT_S,
+        )
+        start = self._start
+        if self._last_stored_ns:
+            start = datetime.fromtimestamp(self._last_stored_ns / 1e9 - REWIND_S, tz=UTC)
+        if start is not None:
+            config.deliver_policy = api.DeliverPolicy.BY_START_TIME
+            config.opt_start_time = start
+        return config
 
-    async def _on_reconnect(self) -> None:
-        self._restart.set()
-
-    async def _on_message(self, message: Msg) -> None:
-        incoming = incoming_of(message)
+    def _on_delivery(self, message: Delivery) -> None:
+        wire = self._wire
+        if self._restart.is_set() or wire is None:
+            return
+        self._heard_s = asyncio.get_running_loop().time()
+        if not message.reply.startswith("$JS.ACK."):
+            self._on_status(message, wire)
+            return
+        incoming, consumer_seq = _read(message)
+        if consumer_seq != self._consumer_seq + 1:
+            log.warning("live_reader_missed", stream=self._stream, after_seq=self._consumer_seq)
+            self._restart.set()
+            return
+        self._consumer_seq = consumer_seq
         try:
             self._handle(incoming)
         except Exception:
@@ -106,15 +126,31 @@ class LiveReader:
         if incoming.pending == 0:
             self.caught_up.set()
 
+    def _on_status(self, message: Delivery, wire: Wire) -> None:
+        """A heartbeat says how far the server thinks we are; a flow control request wants an answer."""
+        headers = message.headers
+        last = headers.get("Nats-Last-Consumer", "")
+        answer_to = message.reply or headers.get("Nats-Consumer-Stalled", "")
+        if answer_to:
+            wire.publish(answer_to, b"")
+        elif last.isdigit() and int(last) != self._consumer_seq:
+            self._restart.set()
 
-def incoming_of(message: Msg) -> Incoming:
-    """Read the sequence and time of a JetStream message from its reply subject.
+
+def incoming_of(message: Msg | Delivery) -> Incoming:
+    """A JetStream message, its sequence and time read from its reply subject."""
+    return _read(message)[0]
+
+
+def _read(message: Msg | Delivery) -> tuple[Incoming, int]:
+    """The message and its number among those of its consumer.
 
     ``$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>``,
     with a domain and an account hash in front of the stream on some servers.
     """
     tokens = message.reply.split(".")
-    sequence, _, stored_ns, pending = tokens[-4:] if len(tokens) == 9 else tokens[-5:-1]
-    return Incoming(
+    sequence, consumer_seq, stored_ns, pending = tokens[-4:] if len(tokens) == 9 else tokens[-5:-1]
+    incoming = Incoming(
         message.subject, message.data, message.headers or {}, int(sequence), int(stored_ns), int(pending)
     )
+    return incoming, int(consumer_seq)

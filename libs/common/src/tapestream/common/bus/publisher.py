@@ -11,6 +11,7 @@ of each subject, and resends from its own log what came after.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,13 +21,11 @@ from datetime import datetime
 import msgspec
 import nats.errors
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.headers import MSG_ID, ORDINAL, PRODUCER
 from tapestream.common.bus.ordinals import last_ordinals, stored_ids
+from tapestream.common.bus.wire import Delivery, Wire, make_head, new_inbox
 from tapestream.common.telemetry.metrics import PublisherMetrics
 
 log = structlog.get_logger(__name__)
@@ -57,7 +56,7 @@ class Outgoing:
     subject: str
     ordinal: int
     payload: bytes
-    headers: dict[str, str]
+    head: bytes
     sent_at: float = 0.0
     acked_at: float = 0.0
 
@@ -88,7 +87,10 @@ class ResumingPublisher:
         self._refused: list[Outgoing] = []
         self._serial = 0
         self._stored: dict[str, int] = {}
-        self._wake = asyncio.Event()
+        self._wire: Wire | None = None
+        """While sound, and what the stream holds is known."""
+        self._inbox = ""
+        self._sent = self._sent_bytes = self._acked = 0
         self._broken = asyncio.Event()
         self.backlog_bytes = 0
         self.ready = asyncio.Event()
@@ -116,9 +118,9 @@ class ResumingPublisher:
         headers[ORDINAL] = str(ordinal)
         headers[MSG_ID] = f"{subject}:{ordinal if key is None else key}"
         headers[PRODUCER] = self._producer
-        self._waiting.append(Outgoing(subject, ordinal, payload, headers))
+        self._waiting.append(Outgoing(subject, ordinal, payload, make_head(headers)))
         self.backlog_bytes += len(payload)
-        self._wake.set()
+        self._send_waiting()
 
     def stored_ordinal(self, subject: str) -> int | None:
         """Ordinal of the last message that the stream held when it was last asked."""
@@ -143,59 +145,57 @@ class ResumingPublisher:
         """Send until cancelled."""
         while True:
             self._broken.clear()
-            client: Client | None = None
+            wire: Wire | None = None
             try:
-                client = await self._bus.dial(f"publisher {self._stream}", self._on_closed)
-                inbox = client.new_inbox()
-                await client.subscribe(f"{inbox}.*", cb=self._on_ack, pending_msgs_limit=-1)
-                await self._resume(client.jetstream(timeout=5))
-                await self._send_while_sound(client, inbox)
+                wire = await self._bus.dial(f"publisher {self._stream}", self._broken.set)
+                self._inbox = new_inbox()
+                wire.subscribe(f"{self._inbox}.*", self._on_ack)
+                await self._resume()
+                self._wire = wire
+                self.ready.set()
+                self._send_waiting()
+                await self._keep_house()
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 log.debug("publisher_retry", stream=self._stream, error=repr(error))
                 await asyncio.sleep(0.1)
             finally:
                 self.ready.clear()
-                if client is not None and not client.is_closed:
-                    await self._settle()
-                    await client.close()
+                self._wire = None
+                if wire is not None:
+                    if not wire.is_closed:
+                        await self._settle()
+                    wire.close()
 
     # --- sending
 
-    async def _send_while_sound(self, client: Client, inbox: str) -> None:
-        keeping = asyncio.create_task(self._keep_house())
-        try:
-            while not self._broken.is_set():
-                self._wake.clear()
-                await self._send_waiting(client, inbox)
-                await self._wake.wait()
-        finally:
-            keeping.cancel()
-
     async def _keep_house(self) -> None:
-        """Beside the sending, since a timer for each message would cost as much as the message."""
-        while True:
-            await asyncio.sleep(HOUSEKEEPING_S)
+        """Beside the sending, until it breaks: a timer or a count for each message would cost as much as it."""
+        while not self._broken.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._broken.wait(), HOUSEKEEPING_S)
+            self._report()
             self._forget_old()
             oldest = next(iter(self._in_flight.values()), None)
             if oldest is not None and time.monotonic() - oldest.sent_at > ACK_TIMEOUT_S:
                 log.warning("publish_ack_overdue", subject=oldest.subject)
                 self._broken.set()
-                self._wake.set()
 
-    async def _send_waiting(self, client: Client, inbox: str) -> None:
-        while self._waiting and len(self._in_flight) < self._window and not self._broken.is_set():
+    def _send_waiting(self) -> None:
+        wire = self._wire
+        if wire is None or self._broken.is_set():
+            return
+        while self._waiting and len(self._in_flight) < self._window:
             out = self._waiting.popleft()
             self._serial += 1
-            serial = self._serial
             out.sent_at = time.monotonic()
-            self._in_flight[serial] = out
+            self._in_flight[self._serial] = out
             self._log.append(out)
-            await client.publish(out.subject, out.payload, reply=f"{inbox}.{serial}", headers=out.headers)
-            self.metrics.published.inc()
-            self.metrics.bytes.inc(len(out.payload))
+            wire.publish(out.subject, out.payload, f"{self._inbox}.{self._serial}", out.head)
+            self._sent += 1
+            self._sent_bytes += len(out.payload)
 
-    async def _on_ack(self, message: Msg) -> None:
-        out = self._in_flight.pop(int(message.subject.rpartition(".")[2]), None)
+    def _on_ack(self, message: Delivery) -> None:
+        out = self._in_flight.pop(int(message.subject[len(self._inbox) + 1 :]), None)
         if out is None:
             return  # answered after we had already started over
         try:
@@ -207,15 +207,23 @@ class ResumingPublisher:
             self.metrics.refused.inc()
             self._refused.append(out)
             self._broken.set()
-        else:
-            out.acked_at = time.monotonic()
-            self.backlog_bytes -= len(out.payload)
-            self._stored[out.subject] = max(out.ordinal, self._stored.get(out.subject, out.ordinal))
-            self.metrics.acknowledged.inc()
-            self.metrics.ack_seconds.observe(out.acked_at - out.sent_at)
-            if ack.duplicate:
-                self.metrics.duplicates.inc()
-        self._wake.set()
+            return
+        out.acked_at = time.monotonic()
+        self.backlog_bytes -= len(out.payload)
+        if out.ordinal > self._stored.get(out.subject, -1):
+            self._stored[out.subject] = out.ordinal
+        self._acked += 1
+        self.metrics.ack_seconds.observe(out.acked_at - out.sent_at)
+        if ack.duplicate:
+            self.metrics.duplicates.inc()
+        if self._waiting:
+            self._send_waiting()
+
+    def _report(self) -> None:
+        self.metrics.published.inc(self._sent)
+        self.metrics.bytes.inc(self._sent_bytes)
+        self.metrics.acknowledged.inc(self._acked)
+        self._sent = self._sent_bytes = self._acked = 0
 
     def _forget_old(self) -> None:
         horizon = time.monotonic() - REMEMBER_S
@@ -224,13 +232,9 @@ class ResumingPublisher:
 
     # --- starting over
 
-    async def _on_closed(self) -> None:
-        self._broken.set()
-        self._wake.set()
-
-    async def _resume(self, js: JetStreamContext) -> None:
+    async def _resume(self) -> None:
         """Bring the waiting queue back to just behind what the stream holds."""
-        stored = await last_ordinals(js, self._bus.subjects.stream(self._stream), self._filters)
+        stored = await last_ordinals(self._bus.js, self._bus.subjects.stream(self._stream), self._filters)
         resend = [out for out in self._log if out.ordinal > stored.get(out.subject, -1)]
         orphans = [out for out in self._refused if out.ordinal <= stored.get(out.subject, -1)]
         lost_acks = sum(1 for out in resend if out.acked_at)
@@ -249,7 +253,6 @@ class ResumingPublisher:
             self.metrics.resent.inc(len(resend))
         for out in orphans:
             self.on_orphan(out)
-        self.ready.set()
 
     async def _settle(self) -> None:
         """Give acknowledgements that are already on their way a moment to arrive."""

@@ -30,10 +30,9 @@ from tapestream.ingest.recorder.metrics import TableMetrics
 log = structlog.get_logger(__name__)
 
 FETCH_WAIT_S = 0.5
-QUIET_PERIOD_S = 0.1
-"""Flushes of few messages keep this distance: a lone trade is written at once, a thousand a second
-share a hundred commits."""
-FEW_MESSAGES = 64
+QUIET_PERIOD_S = 0.2
+"""Flushes keep this distance while the stream has no backlog: a lone trade is written at once, a
+thousand a second share five commits."""
 _DATA_FAULTS = (psycopg.Error, ValueError, ArithmeticError, LookupError, TypeError)
 """What a message may cause that the checks did not foresee; it must not stop the others."""
 _STANDBY_S = 1.0
@@ -161,13 +160,10 @@ class TableWriter(Generic[F]):
     async def _flow(self, connection: AsyncConnection) -> None:
         last_flush = 0.0
         while not self._stopping.is_set():
-            messages = await self._source.fetch(FETCH_WAIT_S)
+            early = QUIET_PERIOD_S - (time.monotonic() - last_flush)
+            messages = await self._source.fetch(FETCH_WAIT_S, early)
             if not messages:
                 continue
-            early = QUIET_PERIOD_S - (time.monotonic() - last_flush)
-            if early > 0 and len(messages) < FEW_MESSAGES:
-                await asyncio.sleep(early)
-                messages += await self._source.fetch(0)
             last_flush = time.monotonic()
             try:
                 await self._flush(connection, messages)
@@ -176,7 +172,7 @@ class TableWriter(Generic[F]):
                     raise
                 log.warning("flush_refused", table=self._name, error=describe(error))
                 await self._flush_one_by_one(connection, messages)
-            await self._source.ack(messages[-1])
+            self._source.ack(messages[-1])
 
     async def _flush_one_by_one(self, connection: AsyncConnection, messages: Sequence[Stored]) -> None:
         """One message of them cannot be written: it goes to the dead letters, the others do not.
