@@ -152,7 +152,7 @@ class Feed:
         self.latency_s += 0.05 * (latency - self.latency_s)
 
     def _publish_trades(self, memory: SymbolMemory, batch: TradeBatch, first: int, seqs: range) -> None:
-        for topic in self._hub.topics(f"trades::{memory.name}"):
+        for topic in self._hub.topics(memory.trades_source):
             frame_type = topic.channel.frame_type or "trade"
             symbol = to_json(memory.shown).decode()
             kinds = None if isinstance(batch.kind, msgspec.UnsetType) else batch.kind
@@ -170,7 +170,7 @@ class Feed:
                 )
                 for row in range(first, len(batch.id))
             ]
-            topic.publish(Bundle(topic.channel.topic, payloads))
+            topic.publish(Bundle(topic.key, payloads))
 
     def _insert_late(self, memory: SymbolMemory, batch: TradeBatch) -> None:
         late = columns_of(batch, range(len(batch.id)))
@@ -179,10 +179,8 @@ class Feed:
         if not rows or not self.caught_up.is_set():
             return
         part = late.rows(rows[0], rows[-1] + 1)
-        for topic in self._hub.topics(f"trades::{memory.name}"):
-            topic.publish(
-                Bundle("late:" + topic.channel.topic, trade_payloads("late_trade", memory.shown, part))
-            )
+        for topic in self._hub.topics(memory.trades_source):
+            topic.publish(Bundle("late:" + topic.key, trade_payloads("late_trade", memory.shown, part)))
 
     # --- quotes, clocks
 
@@ -204,7 +202,7 @@ class Feed:
             return
         memory.heard_at = time.monotonic()
         for topic in self._hub.topics(f"quotes::{memory.name}"):
-            topic.publish(Bundle(topic.channel.topic, quote_payloads(memory.shown, batch, first, seqs)))
+            topic.publish(Bundle(topic.key, quote_payloads(memory.shown, batch, first, seqs)))
 
     # --- bars, gaps
 
@@ -229,7 +227,7 @@ class Feed:
         for topic in self._hub.topics(f"bars:{bar.timeframe}:{memory.name}"):
             frame_type = topic.channel.frame_type or "bar"
             # a corrected old bar must not hide the running one from a client that conflates
-            key = f"{topic.channel.topic}@{bar.ts_ns}"
+            key = f"{topic.key}@{bar.ts_ns}"
             topic.publish(Bundle(key, [bar_payload(frame_type, memory.shown, bar, seq)]))
 
     def _on_gap(self, memory: SymbolMemory, incoming: Incoming) -> None:
@@ -240,7 +238,7 @@ class Feed:
         if not self.caught_up.is_set():
             return
         for topic in self._hub.topics(f"gaps::{memory.name}"):
-            key = f"{topic.channel.topic}@{gap.from_id}"
+            key = f"{topic.key}@{gap.from_id}"
             topic.publish(Bundle(key, [gap_payload(memory.shown, gap, seq)]))
 
     # --- tickers
@@ -255,7 +253,7 @@ class Feed:
                     memory.ticker_due = False
                     payload = ticker_payload(memory)
                     if payload is not None:
-                        topic.publish(Bundle(topic.channel.topic, [payload]))
+                        topic.publish(Bundle(topic.key, [payload]))
 
     def _symbol_of(self, subject: str) -> SymbolMemory:
         memory = self._symbols.get(subject)

@@ -33,6 +33,11 @@ class SymbolMemory:
     """When anything last came, by the monotonic clock."""
     ticker_due: bool = False
     _gaps: dict[tuple[int, int, str], None] = field(default_factory=dict)
+    trades_source: str = field(init=False)
+    """What topics with its trades are fed from: made once, as it is looked up for each batch."""
+
+    def __post_init__(self) -> None:
+        self.trades_source = f"trades::{self.name}"
 
     def note_gap(self, gap: Gap) -> bool:
         """Remember a gap message; False where it was read before."""

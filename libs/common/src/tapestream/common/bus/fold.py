@@ -11,7 +11,8 @@ class Incoming(NamedTuple):
 
     subject: str
     data: bytes
-    headers: dict[str, str]
+    head: bytes
+    """Its headers, as they came: see :func:`~tapestream.common.bus.wire.read_headers`."""
     seq: int
     """Sequence in its stream."""
     stored_ns: int

@@ -14,7 +14,7 @@ from nats.js import api
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.fold import Incoming
-from tapestream.common.bus.wire import Delivery, Wire, new_inbox
+from tapestream.common.bus.wire import Delivery, Wire, make_head, new_inbox
 
 log = structlog.get_logger(__name__)
 
@@ -150,7 +150,6 @@ def _read(message: Msg | Delivery) -> tuple[Incoming, int]:
     """
     tokens = message.reply.split(".")
     sequence, consumer_seq, stored_ns, pending = tokens[-4:] if len(tokens) == 9 else tokens[-5:-1]
-    incoming = Incoming(
-        message.subject, message.data, message.headers or {}, int(sequence), int(stored_ns), int(pending)
-    )
+    head = message.head if isinstance(message, Delivery) else make_head(message.headers or {})
+    incoming = Incoming(message.subject, message.data, head, int(sequence), int(stored_ns), int(pending))
     return incoming, int(consumer_seq)

@@ -9,6 +9,7 @@ stream holds, so the outputs of a deterministic fold exist once.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -23,6 +24,7 @@ from tapestream.common.bus.fold import Fold, Incoming, Output
 from tapestream.common.bus.headers import CAUSE, ERROR, MSG_ID, ORDINAL, ORIGIN
 from tapestream.common.bus.live import REWIND_S, LiveReader
 from tapestream.common.bus.publisher import ResumingPublisher
+from tapestream.common.bus.wire import read_headers
 from tapestream.common.contracts.streams import BUCKET_SNAPSHOTS
 
 log = structlog.get_logger(__name__)
@@ -94,7 +96,7 @@ class StatefulConsumer:
     # --- reading
 
     def _take_in(self, message: Incoming) -> None:
-        text = message.headers.get(ORDINAL, "")
+        text = read_headers(message.head).get(ORDINAL, "")
         if text.isdigit():
             ordinal = int(text)
             if ordinal <= self._seen.get(message.subject, -1):
@@ -102,8 +104,9 @@ class StatefulConsumer:
             self._seen[message.subject] = ordinal
         self._lag.set(message.pending)
         try:
-            with self._apply_seconds.time():
-                outputs = list(self._fold.apply(message))
+            began = time.perf_counter()
+            outputs = list(self._fold.apply(message))
+            self._apply_seconds.observe(time.perf_counter() - began)
         except ValueError as error:
             self._reject(message, str(error))
             return

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -173,15 +172,11 @@ class Wire(asyncio.Protocol):
             self._transport.write(data)
 
     async def greet(self, url: str, name: str) -> None:
-        """Introduce ourselves, over TLS where the server or the address asks for it."""
+        """Introduce ourselves. Raises ConnectionError where the server wants more than we can do."""
         address = urlsplit(url)
         info = await self._greeting
         if address.scheme == "tls" or info.get("tls_required"):
-            loop = asyncio.get_running_loop()
-            assert self._transport is not None
-            self._transport = await loop.start_tls(
-                self._transport, self, ssl.create_default_context(), server_hostname=address.hostname
-            )
+            raise ConnectionError(f"{address.hostname} demands TLS, which is not supported: NATS_URL=nats://…")
         hello: dict[str, object] = {
             "name": name, "lang": "python", "version": "1", "protocol": 1,
             "verbose": False, "pedantic": False, "headers": True, "no_responders": True,

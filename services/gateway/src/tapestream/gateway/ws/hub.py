@@ -28,10 +28,11 @@ LONGEST_PAUSE_S = 0.01
 class Topic:
     """The clients that subscribed to one thing."""
 
-    __slots__ = ("channel", "clients")
+    __slots__ = ("channel", "clients", "key")
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
+        self.key = channel.topic
         self.clients: set[Client] = set()
 
     def publish(self, bundle: Bundle) -> None:
