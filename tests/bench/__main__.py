@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import fan_out, latency, settled, throughput
+from tests.bench.measure import fan_out, latency, settled, sustained, throughput
 from tests.bench.running import bench_stack
 from tests.support.stack import ROOT
 
@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved runs, of which the median counts")
     parser.add_argument("--only", nargs="*", choices=list(MEASURES), default=list(MEASURES))
+    parser.add_argument("--minutes", type=float, default=0, help="then a steady load for so long")
     asked = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with (
@@ -35,6 +36,9 @@ def main() -> None:
             print(f"measuring {name} …", file=sys.stderr, flush=True)
             rows.append(MEASURES[name](bench, asked.rounds))
             settled(bench)
+        if asked.minutes:
+            print(f"a steady load for {asked.minutes:g} minutes …", file=sys.stderr, flush=True)
+            rows.append(sustained(bench, asked.minutes))
     report = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": machine(), "rows": rows}
     results = ROOT / "bench-results"
     results.mkdir(exist_ok=True)

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from tests.bench.running import BenchStack
-from tests.support.stack import ROOT, wait_until
+from tests.support.stack import ROOT, free_ports, wait_until
 
 FLOOR = ROOT.parent / "shared" / "floor"
 THROUGHPUT_TRADES = 500_000
 LATENCY_RATE, LATENCY_SECONDS = 1000, 10
 VIEWERS, VIEWER_INTERVAL_MS = 10, 50
 FAN_OUT_CLIENTS = 50
+SUSTAINED_RATE = 20_000
 
 
 def throughput(bench: BenchStack, rounds: int) -> dict[str, Any]:
@@ -29,23 +30,39 @@ def throughput(bench: BenchStack, rounds: int) -> dict[str, Any]:
 
     Ten clients look at all ten symbols, conflated to 50 ms as a screen is.
     """
-    floors, ours = [], []
+    shared, bare, ours = [], [], []
     with _clients(bench, VIEWERS, VIEWER_INTERVAL_MS):
         for _ in range(rounds):
-            floors.append(
-                _run_floor("throughput.py", bench.stack.nats, bench.stack.dsn, str(THROUGHPUT_TRADES))
-            )
+            shared.append(_rate(_run_floor("throughput.py", bench, str(THROUGHPUT_TRADES))))
+            bare.append(_rate(_bare_throughput(bench)))
             ours.append(_throughput_once(bench))
-    floor_rates = [floor["ticks_per_s"] for floor in floors if floor]
+    floors = shared if None not in shared else bare
     return {
         "figure": "trades/s, WebSocket frame to Postgres row",
         "unit": "trades/s",
         "ours": _middle(ours),
-        "floor": _middle(floor_rates),
-        "ratio": _middle([o / f for o, f in zip(ours, floor_rates, strict=False)]),
+        "floor": _middle(floors),
+        "ratio": _middle([o / f for o, f in zip(ours, floors, strict=True)]),
         "wanted": "≥ 0.85 of the floor",
-        "runs": {"ours": ours, "floor": floor_rates},
+        "runs": {"ours": ours, "floor": shared, "bare chain": bare},
     }
+
+
+def _rate(result: dict[str, Any] | None) -> float | None:
+    return result and result["ticks_per_s"]
+
+
+def _bare_throughput(bench: BenchStack) -> dict[str, Any]:
+    arguments = [bench.stack.nats, bench.stack.dsn, bench.venue_port, THROUGHPUT_TRADES]
+    with bench.ingest_away():
+        chain = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.floor", "throughput", *map(str, arguments)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        bench.send(THROUGHPUT_TRADES, 0)
+        output, _ = chain.communicate(timeout=180)
+    return json.loads(output)
 
 
 def _throughput_once(bench: BenchStack) -> float:
@@ -66,23 +83,42 @@ def _throughput_once(bench: BenchStack) -> float:
 
 def latency(bench: BenchStack, rounds: int) -> dict[str, Any]:
     """From the venue's socket write to a client's frame, at a thousand ticks a second."""
-    floors, ours = [], []
+    shared, bare, ours = [], [], []
     for _ in range(rounds):
-        floors.append(_run_floor("latency.py", bench.stack.nats, str(LATENCY_RATE), str(LATENCY_SECONDS)))
+        shared.append(_run_floor("latency.py", bench, str(LATENCY_RATE), str(LATENCY_SECONDS)))
+        bare.append(_bare_latencies(bench))
         ours.append(_latencies(bench, 1))
-    floors = [floor for floor in floors if floor]
+    floors = shared if None not in shared else bare
     return {
         "figure": f"tick → WebSocket client at {LATENCY_RATE} ticks/s",
         "unit": "ms",
         "ours": {p: _middle([o[p] for o in ours]) for p in ("p50_ms", "p99_ms")},
         "floor": {p: _middle([f[p] for f in floors]) for p in ("p50_ms", "p99_ms")},
         "ratio": {
-            p: _middle([o[p] / f[p] for o, f in zip(ours, floors, strict=False)])
-            for p in ("p50_ms", "p99_ms")
+            p: _middle([o[p] / f[p] for o, f in zip(ours, floors, strict=True)]) for p in ("p50_ms", "p99_ms")
         },
         "wanted": "p50 and p99 ≤ 2 × the floor",
-        "runs": {"ours": ours, "floor": floors},
+        "runs": {"ours": ours, "floor": shared, "bare chain": bare},
     }
+
+
+def _bare_latencies(bench: BenchStack) -> dict[str, float]:
+    """The same venue and client with the bare chain between them."""
+    (port,) = free_ports(1)
+    with bench.ingest_away():
+        chain = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.floor", "latency"]
+            + [bench.stack.nats, str(bench.venue_port), str(port)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        try:
+            assert chain.stdout is not None
+            assert chain.stdout.readline().strip() == b"ready"
+            return _latencies(bench, 1, port)
+        finally:
+            chain.terminate()
+            chain.wait()
 
 
 def fan_out(bench: BenchStack, rounds: int) -> dict[str, Any]:
@@ -99,11 +135,45 @@ def fan_out(bench: BenchStack, rounds: int) -> dict[str, Any]:
     }
 
 
-def _latencies(bench: BenchStack, clients: int) -> dict[str, float]:
+def sustained(bench: BenchStack, minutes: float) -> dict[str, Any]:
+    """A steady load for minutes: what is lost, how far the rows lag behind, what memory does."""
+    with _clients(bench, VIEWERS, VIEWER_INTERVAL_MS):
+        before, count = bench.recorded(), int(SUSTAINED_RATE * minutes * 60)
+        bench.send(count, SUSTAINED_RATE)
+        worst_lag, memory = 0.0, []
+        deadline = time.monotonic() + minutes * 60 + 60
+        while (done := bench.recorded() - before) < count and time.monotonic() < deadline:
+            worst_lag = max(
+                worst_lag, bench.stack.figure("recorder", "tapestream_recorder_lag_seconds", table="trades")
+            )
+            memory.append(bench.memory_mb())
+            time.sleep(1)
+    fifth = len(memory) // 5
+    growth = {
+        part: round(
+            _middle([m[part] for m in memory[-fifth:]])
+            / _middle([m[part] for m in memory[fifth : 2 * fifth]]),
+            4,
+        )
+        for part in memory[0]
+    }
+    return {
+        "figure": f"{SUSTAINED_RATE} ticks/s for {minutes:g} minutes",
+        "unit": "",
+        "ours": {"lost": count - done, "worst_commit_lag_s": round(worst_lag, 3)},
+        "floor": None,
+        "ratio": None,
+        "wanted": "nothing lost, commit lag < 1 s",
+        "runs": {"memory_mb": memory[-1], "memory_growth": growth},
+    }
+
+
+def _latencies(bench: BenchStack, clients: int, port: int = 0) -> dict[str, float]:
+    """``port``: of another gateway than ours."""
     count = LATENCY_RATE * LATENCY_SECONDS
     times = bench.stack.folder / "times.bin"
     np.zeros(count, np.int64).tofile(times)
-    with _clients(bench, clients, 0, count, times) as process:
+    with _clients(bench, clients, 0, count, times, port) as process:
         bench.send(count, LATENCY_RATE, times)
         assert process.stdout is not None
         return json.loads(process.stdout.readline())
@@ -111,9 +181,14 @@ def _latencies(bench: BenchStack, clients: int) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _clients(
-    bench: BenchStack, clients: int, interval_ms: int, count: int = 0, times: Path | None = None
+    bench: BenchStack,
+    clients: int,
+    interval_ms: int,
+    count: int = 0,
+    times: Path | None = None,
+    port: int = 0,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    arguments = [bench.stack.http_port, clients, count, interval_ms, times or "", bench.next_id]
+    arguments = [port or bench.stack.http_port, clients, count, interval_ms, times or "", bench.next_id]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.clients", *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE
     )
@@ -126,13 +201,18 @@ def _clients(
         process.wait()
 
 
-def _run_floor(script: str, *arguments: str) -> dict[str, Any] | None:
+def _run_floor(script: str, bench: BenchStack, *arguments: str) -> dict[str, Any] | None:
     """The bare chain that lies beside the project; None where it does not."""
     path = FLOOR / script
     if not path.exists():
         return None
+    servers = [bench.stack.nats, bench.stack.dsn] if script == "throughput.py" else [bench.stack.nats]
     done = subprocess.run(
-        [sys.executable, str(path), *arguments], capture_output=True, text=True, timeout=180, check=False
+        [sys.executable, str(path), *servers, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
     if done.returncode:
         raise AssertionError(f"{script}: {done.stderr[-500:]}")

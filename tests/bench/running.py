@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.support.stack import ROOT, Stack, free_ports, running_stack, wait_until
 
@@ -45,6 +46,31 @@ class BenchStack:
         if self._venue is not None:
             self._venue.kill()
             self._venue.wait()
+
+    @property
+    def venue_port(self) -> int:
+        return self._ws_port
+
+    @contextlib.contextmanager
+    def ingest_away(self) -> Iterator[None]:
+        """Leave the venue to a floor: it sends to one reader only."""
+        self.stop_venue()
+        ingest = [psutil.Process(pid) for pid in self.stack.pids("ingest")]
+        for process in ingest:
+            process.suspend()
+        try:
+            yield
+        finally:
+            self.stop_venue()
+            for process in ingest:
+                process.resume()
+
+    def memory_mb(self) -> dict[str, float]:
+        """Resident memory by process."""
+        return {
+            part: round(psutil.Process(self.stack.pids(part)[0]).memory_info().rss / 1e6, 1)
+            for part in ("ingest", "bars", "recorder", "gateway")
+        }
 
     def recorded(self) -> int:
         """Trades that the recorder has committed."""
