@@ -52,11 +52,6 @@ def from_units(units: int, decimals: int) -> float:
     return units / 10**decimals
 
 
-def rescale(units: int, decimals: int, wanted: int) -> int:
-    """The same sum in finer units."""
-    return units * 10 ** (wanted - decimals)
-
-
 def _from_decimal(value: float) -> tuple[int, int]:
     exact = Decimal(repr(value))
     exponent = exact.as_tuple().exponent
