@@ -221,7 +221,7 @@ class BarBuilder:
                 self.current.merge(part)
             elif known is not None:
                 known.merge(part)
-                known.rev += 1
+                known.rev += start_ns not in finished  # each call hands a bar out once
                 finished[start_ns] = known
             elif start_ns < self.horizon_ns:
                 too_old += part.trades
