@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import NamedTuple
 
 
@@ -30,6 +30,11 @@ class NaiveBar(NamedTuple):
 
 def bars(trades: list[NaiveTrade], length_ns: int) -> list[NaiveBar]:
     """Group by interval, sort by id, add up with Decimal."""
+    with localcontext(prec=200):  # the 28 digits that are usual would round
+        return _bars(trades, length_ns)
+
+
+def _bars(trades: list[NaiveTrade], length_ns: int) -> list[NaiveBar]:
     groups: dict[int, list[NaiveTrade]] = {}
     for trade in trades:
         groups.setdefault(trade.ts_ns // length_ns * length_ns, []).append(trade)

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.naive import NaiveBar, NaiveTrade, bars
+from tests.support.balance import assert_balance, ids
 from tests.support.stack import Stack, wait_until
 from tests.support.tapes import TapeTrade, trades
 
@@ -155,18 +156,16 @@ def assert_exact(stack: Stack, tape: Path, *, settle_s: float = 45.0) -> None:
             assert (kind == MARKET_KIND) == (row.kind == "MARKET")
         lacking = by_id.keys() - {row[0] for row in found}
         assert missing(stack, symbol) == lacking
-        assert_never_delivered(report, symbol, lacking, by_id)
+        delivered = next(e for e in report.values() if (e["symbol"], e["market"]) == (symbol, "usdm"))
+        assert_never_delivered(delivered, lacking, by_id)
+        assert_balance(stack, symbol, delivered, {row[0] for row in found}, gaps(stack, symbol))
         assert_bars(stack, symbol, [by_id[row[0]] for row in found])
 
 
-def assert_never_delivered(
-    report: list[dict[str, Any]] | dict[str, Any], symbol: str, lacking: set[int], by_id: dict[int, TapeTrade]
-) -> None:
+def assert_never_delivered(delivered: dict[str, Any], lacking: set[int], by_id: dict[int, TapeTrade]) -> None:
     """What the simulator never delivered is what is missing; a trade that only the socket brings may
     be missing besides, where the process that had received it was killed."""
-    entries = report if isinstance(report, list) else list(report.values())
-    entry = next(e for e in entries if e["symbol"] == symbol and e.get("market", "usdm") == "usdm")
-    never = {i for first, last in entry["never"] for i in range(first, last + 1)}
+    never = ids(delivered["never"])
     assert never <= lacking
     assert all(by_id[i].kind != "MARKET" for i in lacking - never)
 

@@ -95,7 +95,7 @@ class Stack:
             "POSTGRES_PORT": str(self.postgres_port),
             "BINANCE_SIM_PORT": str(self.sim_port),
             "METRICS_BASE_PORT": str(self.metrics_port),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
             "STREAM_STORE_BYTES": str(2 << 30),
             **settings,
         }
@@ -112,10 +112,12 @@ class Stack:
 
     @property
     def nats(self) -> str:
-        return f"nats://127.0.0.1:{self.nats_port}"
+        return self.environment.get("NATS_URL") or f"nats://127.0.0.1:{self.nats_port}"
 
     @property
     def dsn(self) -> str:
+        if "DATABASE_URL" in self.environment:
+            return self.environment["DATABASE_URL"]
         passfile = next((self.folder / "data").glob("**/postgres/pgpass"))
         return f"postgresql://tapestream@127.0.0.1:{self.postgres_port}/tapestream?passfile={passfile}"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from decimal import Decimal
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tapestream.quant.bars import BarBuilder, BarState, Columns
-from tapestream.quant.exact import from_units, to_units
+from tapestream.quant.exact import from_units, to_units, to_units_array
 from tests.naive import NaiveBar, NaiveTrade, bars
 
 SECOND = 1_000_000_000
@@ -94,3 +95,37 @@ def test_units_stand_for_the_exact_decimal(value: Decimal) -> None:
     units, decimals = to_units(number, 0)
     assert Decimal(units).scaleb(-decimals) == Decimal(repr(number))
     assert from_units(units, decimals) == number
+
+
+numbers = st.builds(
+    lambda units, decimals: float(Decimal(units).scaleb(-decimals)),
+    st.integers(0, 10**15 - 1), st.integers(0, 18),
+)  # fmt: skip
+"""What a venue may send: up to 15 digits, the point anywhere."""
+
+
+@given(st.lists(numbers, min_size=1, max_size=4))
+@example([0.00775720731, 1264495.3719])
+def test_a_column_of_units_stands_for_exact_decimals_or_says_that_it_cannot(values: list[float]) -> None:
+    try:
+        units, decimals = to_units_array(np.array(values), 0)
+    except OverflowError:
+        return
+    assert [Decimal(one).scaleb(-decimals) for one in units.tolist()] == [Decimal(repr(v)) for v in values]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3 * SECOND), numbers, numbers, st.booleans()), min_size=1, max_size=80),
+    st.integers(1, 80),
+)
+def test_bars_of_the_oddest_numbers_are_exact(rows: list[tuple[int, float, float, bool]], size: int) -> None:
+    """Sums far beyond 64 bits, too; and both the short and the long way through a batch."""
+    rows.sort(key=lambda row: row[0])
+    trades = [NaiveTrade(number, *row) for number, row in enumerate(rows)]
+    builder = BarBuilder(SECOND)
+    made: list[BarState] = []
+    for at in range(0, len(trades), size):
+        made += builder.add(columns(trades[at : at + size]))[0]
+    if (last := builder.advance(10 * SECOND)) is not None:
+        made.append(last)
+    assert [as_naive(bar) for bar in made] == bars(trades, SECOND)

@@ -8,14 +8,13 @@ is what makes a bar the same after a restart in the middle of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tapestream.quant.exact import dot_units, from_units, rescale, sum_units, to_units, to_units_array
+from tapestream.quant.exact import dot_units, from_units, sum_units, to_units, to_units_array
 
 VECTOR_FROM = 32
 """From this many trades on, numpy is faster than a loop."""
@@ -59,21 +58,45 @@ class BarState:
             self.first_id, self.open = other.first_id, other.open
         if other.last_id > self.last_id:
             self.last_id, self.close = other.last_id, other.close
-        self.high = max(self.high, other.high)
-        self.low = min(self.low, other.low)
+        # This runs for each trade and timeframe; max() and min() would take a third of it.
+        if other.high > self.high:  # noqa: PLR1730
+            self.high = other.high
+        if other.low < self.low:  # noqa: PLR1730
+            self.low = other.low
         self.trades += other.trades
-        qty = max(self.qty_decimals, other.qty_decimals)
-        price = max(self.price_decimals, other.price_decimals)
-        self.volume_units = rescale(self.volume_units, self.qty_decimals, qty) + rescale(
-            other.volume_units, other.qty_decimals, qty
-        )
-        self.buy_units = rescale(self.buy_units, self.qty_decimals, qty) + rescale(
-            other.buy_units, other.qty_decimals, qty
-        )
-        self.quote_units = rescale(
-            self.quote_units, self.price_decimals + self.qty_decimals, price + qty
-        ) + rescale(other.quote_units, other.price_decimals + other.qty_decimals, price + qty)
-        self.qty_decimals, self.price_decimals = qty, price
+        if other.qty_decimals > self.qty_decimals or other.price_decimals > self.price_decimals:
+            self._refine(other.price_decimals, other.qty_decimals)
+        if other.qty_decimals == self.qty_decimals and other.price_decimals == self.price_decimals:
+            self.volume_units += other.volume_units
+            self.buy_units += other.buy_units
+            self.quote_units += other.quote_units
+            return
+        quantity = 10 ** (self.qty_decimals - other.qty_decimals)
+        price = 10 ** (self.price_decimals - other.price_decimals)
+        self.volume_units += other.volume_units * quantity
+        self.buy_units += other.buy_units * quantity
+        self.quote_units += other.quote_units * quantity * price
+
+    def _refine(self, price_decimals: int, qty_decimals: int) -> None:
+        """The same sums in units that are at least as fine as these."""
+        price = max(self.price_decimals, price_decimals)
+        qty = max(self.qty_decimals, qty_decimals)
+        finer = 10 ** (qty - self.qty_decimals)
+        self.volume_units *= finer
+        self.buy_units *= finer
+        self.quote_units *= finer * 10 ** (price - self.price_decimals)
+        self.price_decimals, self.qty_decimals = price, qty
+
+    def starting(self, start_ns: int) -> BarState:
+        """The same as the bar of an interval, independent of this one.
+
+        Spelt out: ``copy`` takes six times as long, and this runs for each timeframe.
+        """
+        return BarState(
+            start_ns, self.open, self.high, self.low, self.close, self.first_id, self.last_id, self.trades,
+            self.price_decimals, self.qty_decimals, self.volume_units, self.buy_units, self.quote_units,
+            self.rev,
+        )  # fmt: skip
 
 
 class Units(NamedTuple):
@@ -107,7 +130,7 @@ class Columns:
         return self._single
 
     def units(self) -> Units:
-        """Raises OverflowError where units do not fit 64 bits."""
+        """Raises OverflowError where one number of decimals does not do for all of them."""
         if self._units is None:
             price, price_decimals = to_units_array(np.asarray(self.price, dtype=np.float64), 0)
             qty, qty_decimals = to_units_array(np.asarray(self.qty, dtype=np.float64), 0)
@@ -142,8 +165,7 @@ def split_into_bars(trades: Columns, length_ns: int) -> Iterator[BarState]:
         else:
             if bar is not None:
                 yield bar
-            bar = copy(single)
-            bar.start_ns = start_ns
+            bar = single.starting(start_ns)
     if bar is not None:
         yield bar
 
@@ -188,6 +210,8 @@ class BarBuilder:
 
     def add(self, trades: Columns) -> tuple[list[BarState], int]:
         """Take in trades. Returns the bars that this closed or revised, in order, and how many trades were too old."""
+        if self._merge_lone(trades):
+            return [], 0
         finished: dict[int, BarState] = {}
         too_old = 0
         for part in split_into_bars(trades, self.length_ns):
@@ -197,7 +221,7 @@ class BarBuilder:
                 self.current.merge(part)
             elif known is not None:
                 known.merge(part)
-                known.rev += 1
+                known.rev += start_ns not in finished  # each call hands a bar out once
                 finished[start_ns] = known
             elif start_ns < self.horizon_ns:
                 too_old += part.trades
@@ -216,6 +240,16 @@ class BarBuilder:
         if self.current is not None and self.current.start_ns + self.length_ns <= ts_ns:
             return self._close()
         return None
+
+    def _merge_lone(self, trades: Columns) -> bool:
+        """The usual live case, without a bar in between: one trade that belongs to the current bar."""
+        current = self.current
+        if current is None or len(trades.id) != 1:
+            return False
+        if not 0 <= trades.ts_ns[0] - current.start_ns < self.length_ns:
+            return False
+        current.merge(trades.single_bars()[0])
+        return True
 
     def _newest_ns(self) -> int:
         if self.current is not None:

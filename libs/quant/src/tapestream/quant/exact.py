@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 MAX_DECIMALS = 18
 _INT64_SAFE = float(2**62)
+_15_DIGITS = 1e15
+"""Below this many units a float64 stands for one number of units only; above it neighbours look alike."""
 
 
 def to_units(value: float, decimals: int) -> tuple[int, int]:
@@ -31,28 +33,23 @@ def to_units(value: float, decimals: int) -> tuple[int, int]:
 def to_units_array(values: NDArray[np.float64], decimals: int) -> tuple[NDArray[np.int64], int]:
     """The same for a whole column, with one number of decimals for all of it.
 
-    Raises OverflowError where units do not fit 64 bits.
+    Raises OverflowError where such units have more than 15 digits: float64 does not tell them apart.
     """
     largest = float(np.abs(values).max(initial=0.0))
     while decimals <= MAX_DECIMALS:
         scale = float(10**decimals)
-        if largest * scale >= _INT64_SAFE:
+        if largest * scale >= _15_DIGITS:
             break
         units = np.rint(values * scale)
         if bool((units / scale == values).all()):
             return units.astype(np.int64), decimals
         decimals += 1
-    raise OverflowError("values need more digits than 64 bits hold")
+    raise OverflowError("values need more than 15 digits")
 
 
 def from_units(units: int, decimals: int) -> float:
     """The float64 nearest to ``units / 10**decimals``: integer division rounds correctly."""
     return units / 10**decimals
-
-
-def rescale(units: int, decimals: int, wanted: int) -> int:
-    """The same sum in finer units."""
-    return units * 10 ** (wanted - decimals)
 
 
 def _from_decimal(value: float) -> tuple[int, int]:

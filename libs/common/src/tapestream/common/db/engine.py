@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +11,9 @@ import structlog
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from tapestream.common.backoff import full_jitter
 from tapestream.common.db.faults import describe, is_passing
 from tapestream.common.db.url import libpq_url, sqlalchemy_url
-from tapestream.common.supervisor.backoff import backoff
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +24,7 @@ _KEEPALIVE: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 """A server that vanished without a word is noticed within about a quarter of a minute."""
-_LONGEST_DELAY_S = 1.0
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.2, 1.0
 
 Report = Callable[[str], None]
 
@@ -38,7 +37,7 @@ async def connect(
     ``waiting`` is told what is wrong at each failed try. Raises psycopg.Error where waiting cannot
     help, such as a wrong password, and SettingsError for a wrong URL.
     """
-    target, delays = libpq_url(url), backoff(random.Random())
+    target, delays = libpq_url(url), full_jitter(_FIRST_DELAY_S, _LONGEST_DELAY_S)
     while True:
         try:
             return await AsyncConnection.connect(
@@ -49,7 +48,7 @@ async def connect(
                 raise
             if waiting is not None:
                 waiting(describe(error))
-            await asyncio.sleep(min(next(delays), _LONGEST_DELAY_S))
+            await asyncio.sleep(next(delays))
 
 
 def make_engine(url: str, application: str, *, size: int = 5) -> AsyncEngine:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from pathlib import Path
@@ -13,10 +12,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
+from tapestream.common.backoff import full_jitter
 from tapestream.common.db import locks
 from tapestream.common.db.faults import describe, is_passing
 from tapestream.common.db.url import sqlalchemy_url
-from tapestream.common.supervisor.backoff import backoff
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +32,7 @@ def migrate(database_url: str, *, give_up_after_s: float = 60.0) -> None:
     """
     engine = sa.create_engine(sqlalchemy_url(database_url), poolclass=sa.NullPool)
     deadline = time.monotonic() + give_up_after_s
-    for delay_s in backoff(random.Random()):
+    for delay_s in full_jitter(0.2, 5.0):
         try:
             _upgrade(engine)
         except DBAPIError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -14,6 +15,8 @@ from tapestream.common.errors import TapestreamError
 from tapestream.common.supervisor.banner import Places, banner
 from tapestream.common.supervisor.children import Child, ChildPlan
 from tapestream.common.supervisor.console import Console
+from tapestream.common.supervisor.disk import FULL_BELOW_BYTES, DiskWatch
+from tapestream.common.supervisor.embedded.nats import EmbeddedNats
 from tapestream.common.supervisor.folder import DataFolder
 from tapestream.common.supervisor.guard import Guard
 from tapestream.common.supervisor.ports import NeededPort, check_ports
@@ -31,6 +34,7 @@ from tapestream.common.supervisor.settings import SupervisorSettings
 _SAME_KEY_PRESS_S = 0.3
 """``make`` and a terminal may both pass one Ctrl-C on."""
 _GUARD_CHECK_S = 2.0
+_DISK_CHECK_S = 1.0
 
 
 class StartError(TapestreamError):
@@ -110,6 +114,7 @@ class _Run:
 
     async def _run_until_stopped(self) -> None:
         watching = asyncio.create_task(self._watch_guard())
+        disk = asyncio.create_task(self._watch_disk())
         starting = asyncio.create_task(self._start_all())
         stop = asyncio.create_task(self._stopping.wait())
         try:
@@ -125,9 +130,9 @@ class _Run:
                     task.result()
                     del self._tasks[task]
         finally:
-            for task in (watching, starting, stop):
+            for task in (watching, disk, starting, stop):
                 task.cancel()
-            await asyncio.gather(watching, starting, stop, return_exceptions=True)
+            await asyncio.gather(watching, disk, starting, stop, return_exceptions=True)
 
     async def _start_all(self) -> None:
         self._servers.prepare()
@@ -211,3 +216,31 @@ class _Run:
             took_s=time.monotonic() - self._began,
             silent=silent,
         )
+
+    async def _watch_disk(self) -> None:
+        """Say so when the stream store's disk is full, and start NATS again when there is room.
+
+        After a write that failed nats-server writes no more to that stream until it is started anew;
+        what was published meanwhile is sent again, or had again from the venue.
+        """
+        nats, watch = self._servers.nats, DiskWatch()
+        while nats is not None:
+            await asyncio.sleep(_DISK_CHECK_S)
+            try:
+                free = shutil.disk_usage(nats.folder).free
+            except OSError:
+                continue  # not there before the first start
+            if not watch.look(free):
+                continue
+            if watch.is_full:
+                need = f"make room: {FULL_BELOW_BYTES >> 20} MiB must be free, or nothing is stored"
+                self._console.event(
+                    "error", "disk_full", folder=str(nats.folder), free_mib=free >> 20, needed=need
+                )
+                continue
+            self._console.event(
+                "warning", "disk_has_room_again", free_mib=free >> 20, then="nats starts anew"
+            )
+            for child in self._started:
+                if child.name == EmbeddedNats.name:
+                    child.restart()

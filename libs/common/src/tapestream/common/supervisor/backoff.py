@@ -5,17 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from tapestream.common.backoff import full_jitter
+
 FIRST_S = 0.2
 LONGEST_S = 15.0
 
 
 def backoff(rng: random.Random | None = None) -> Iterator[float]:
-    """Exponential delays in seconds, each between half and all of its step.
-
-    The jitter keeps processes that died together from coming back together for ever.
-    """
-    rng = rng or random.Random()
-    step = FIRST_S
-    while True:
-        yield step * rng.uniform(0.5, 1.0)
-        step = min(step * 2, LONGEST_S)
+    """Delays in seconds of a child that dies again and again."""
+    return full_jitter(FIRST_S, LONGEST_S, rng)

@@ -128,6 +128,12 @@ class Child:
             await asyncio.sleep(_PROBE_EVERY_S)
         return False
 
+    def restart(self) -> None:
+        """Ask it to stop; it is started again as one that died."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(self.plan.stop_signal)
+
     async def stop(self, within_s: float) -> None:
         """Ask it to stop and wait; kill it and all its processes when the time is over."""
         self._stop.set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from prometheus_client import Gauge
+
 from tapestream.common.bus.provision import provision
 from tapestream.common.bus.publisher import ResumingPublisher
 from tapestream.common.bus.stateful import StatefulConsumer
@@ -10,6 +12,11 @@ from tapestream.common.process import ProcessContext
 from tapestream.common.settings import Settings
 from tapestream.ingest.bars.core.fold import BarsFold
 
+_too_old = Gauge(
+    "tapestream_bars_too_old_trades",
+    "Late trades whose bar could no longer be revised, since the first start",
+)
+
 
 async def main(context: ProcessContext, settings: Settings) -> None:
     """Run until stopped."""
@@ -17,6 +24,8 @@ async def main(context: ProcessContext, settings: Settings) -> None:
     bus = await context.connect_bus()
     await provision(bus, settings.stream_store_bytes)
     subjects = context.subjects
+    fold = BarsFold(subjects, settings.resample_intervals)
+    _too_old.set_function(lambda: fold.state.too_old)
     publisher = ResumingPublisher(
         bus, stream=BARS, filters=[subjects.market("bar")], producer=context.producer
     )
@@ -27,7 +36,7 @@ async def main(context: ProcessContext, settings: Settings) -> None:
         name="bars",
         stream=MARKET,
         filters=[subjects.market(kind) for kind in ("trade", "backfill", "kline", "clock")],
-        fold=BarsFold(subjects, settings.resample_intervals),
+        fold=fold,
         publisher=publisher,
         on_degraded=lambda why: context.health.set("fold", False, why),
     )
