@@ -41,6 +41,7 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
     """Run until stopped."""
     venue: Venue = load_plugin(venues, settings.venue).VENUE
     rest = VenueRest(
+        venue.name,
         settings.binance_rest_url or venue.rest_url,
         settings.binance_api_key.get_secret_value(),
         venue.weight_per_minute,
