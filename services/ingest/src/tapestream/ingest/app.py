@@ -10,6 +10,7 @@ import structlog
 from nats.js.errors import KeyNotFoundError
 
 from tapestream.common.bus.connection import Bus
+from tapestream.common.bus.live import LiveReader
 from tapestream.common.bus.provision import provision
 from tapestream.common.bus.publisher import ResumingPublisher
 from tapestream.common.contracts.feeds import available_symbols
@@ -20,6 +21,7 @@ from tapestream.common.contracts.timeframes import timeframe_ns
 from tapestream.common.plugins import load_plugin
 from tapestream.common.process import ProcessContext
 from tapestream.ingest import metrics, venues
+from tapestream.ingest.backfill import Backfiller
 from tapestream.ingest.connection import RouteConnection
 from tapestream.ingest.core.watermark import Watermark
 from tapestream.ingest.feeds import FeedWatcher
@@ -49,7 +51,7 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
     context.health.set("venue", False, "not connected yet")
     bus = await context.connect_bus()
     await provision(bus, settings.stream_store_bytes)
-    sink, publishers = _make_sink(context, settings, venue, bus)
+    sink, messages, publishers = _make_sink(context, settings, venue, bus)
     for publisher in publishers:
         context.spawn(publisher.run(), "publisher")
         await publisher.ready.wait()
@@ -83,6 +85,11 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
     for route in routes:
         context.spawn(route.run(), f"route {route.route.name}")
     context.spawn(filler.run(), "filler")
+    backfiller = Backfiller(sink, messages, venue, rest)
+    words = context.subjects.market("gap").replace(">", f"{encode_token(venue.name)}.>")
+    gap_words = LiveReader(bus, stream=BARS, filters=[words], handle=backfiller.on_gap)
+    context.spawn(gap_words.run(), "gap words")
+    context.spawn(backfiller.run(gap_words.caught_up), "backfill")
     context.spawn(feeds.run(), "feeds")
     context.spawn(history.serve_requests(), "history requests")
     context.spawn(_every_second(context, sink, publishers[0], routes, settings), "clock")
@@ -98,7 +105,7 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
 
 def _make_sink(
     context: ProcessContext, settings: IngestSettings, venue: Venue, bus: Bus
-) -> tuple[MarketSink, list[ResumingPublisher]]:
+) -> tuple[MarketSink, MarketPublisher, list[ResumingPublisher]]:
     subjects = context.subjects
     name = encode_token(venue.name)
     kinds = ("trade", "backfill", "quote", "kline", "clock")
@@ -115,7 +122,7 @@ def _make_sink(
     messages = MarketPublisher(venue.name, subjects, market, gaps)
     market.on_orphan = messages.adopt_orphan
     sink = MarketSink(venue.name, messages, Watermark(settings.watermark_lag_ms * 1_000_000, shortest_ns))
-    return sink, [market, gaps]
+    return sink, messages, [market, gaps]
 
 
 def _make_routes(

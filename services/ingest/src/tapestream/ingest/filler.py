@@ -1,4 +1,8 @@
-"""Filling holes over REST, and looking for the ones that no later trade gives away."""
+"""Filling holes over REST while later trades wait, and looking for those that no later trade gives away.
+
+A hole that takes longer than the patience allowed is released: declared ``lost`` and filled by
+:mod:`tapestream.ingest.backfill` behind what is live.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +74,7 @@ class HoleFiller:
             return
         age_s = (now_ns - hole.since_ns) / 1e9
         if age_s > self._patience_s:
-            log.warning("hole_lost", symbol=feed.symbol, from_id=hole.from_id, to_id=hole.to_id)
+            log.warning("hole_released", symbol=feed.symbol, from_id=hole.from_id, to_id=hole.to_id)
             self._sink.give_up(feed, hole.to_id, GapReason.LOST)
         elif age_s > REORDER_GRACE_S and feed not in self._busy:
             task = self._busy[feed] = asyncio.create_task(self._fill(feed))

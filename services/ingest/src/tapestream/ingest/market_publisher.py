@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import structlog
 from msgspec import UNSET
@@ -19,6 +20,7 @@ from tapestream.common.contracts.messages import (
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.ingest import metrics
 from tapestream.ingest.core.sequencer import TradeSequencer
+from tapestream.ingest.core.trades import Trade
 from tapestream.ingest.symbol_feed import QuoteColumns, SymbolFeed
 
 log = structlog.get_logger(__name__)
@@ -35,7 +37,7 @@ class MarketPublisher:
     ) -> None:
         self._venue, self._subjects = venue, subjects
         self._publisher, self._gap_publisher = publisher, gap_publisher
-        self._gap_ordinals: dict[str, int] = {}
+        self._ordinals: dict[str, int] = {}
         self._batch_trades = metrics.batch_trades.labels(venue)
         self._publish_lag = metrics.publish_lag.labels(venue)
 
@@ -71,6 +73,8 @@ class MarketPublisher:
     def trades(self, feed: SymbolFeed) -> None:
         """Publish what its sequencer has let through, and the account of what is missing."""
         prev_id, trades, gaps = feed.sequencer.take()
+        for gap in gaps:
+            self.gap(feed.symbol, gap.from_id, gap.to_id, gap.reason, feed.sequencer.last_ts_ns)
         count = len(trades.id)
         for begin in range(0, count, BATCH_MOST):
             part = slice(begin, begin + BATCH_MOST)
@@ -90,8 +94,6 @@ class MarketPublisher:
             )
             self._publisher.put(feed.trade_subject, ids[-1], encode(batch))
             prev_id = ids[-1]
-        for gap in gaps:
-            self._gap(feed, gap.from_id, gap.to_id, gap.reason)
         self._batch_trades.observe(count)
         self._publish_lag.observe((time.time_ns() - feed.first_recv_ns) / 1e9)
 
@@ -112,45 +114,73 @@ class MarketPublisher:
         self._publisher.put(feed.quote_subject, quotes.id[-1], encode(batch))
 
     def late(self, feed: SymbolFeed, now_ns: int) -> None:
-        """Trades whose ids were declared missing go by a way of their own: what is behind them is out."""
+        """Trades whose ids were declared missing came over the socket after all."""
         late, feed.sequencer.late = feed.sequencer.late, []
-        batch = TradeBatch(
-            venue=self._venue,
-            symbol=feed.symbol,
-            recv_ns=now_ns,
-            prev_id=-1,
-            id=[trade.id for trade in late],
-            ts_ns=[trade.ts_ns for trade in late],
-            price=[trade.price for trade in late],
-            qty=[trade.qty for trade in late],
-            buyer_maker=[trade.buyer_maker for trade in late],
-            kind=[trade.kind for trade in late],
-        )
-        self._publisher.put(self._subjects.backfill(self._venue, feed.symbol), time.time_ns(), encode(batch))
+        self.backfill(feed.symbol, late, now_ns)
+        for trade in late:
+            self.gap(feed.symbol, trade.id, trade.id, GapReason.FILLED, trade.ts_ns)
+
+    def backfill(self, symbol: str, trades: Sequence[Trade], recv_ns: int) -> int:
+        """Late trades go by a way of their own: what is behind them is out. Ids must ascend.
+
+        Returns the ordinal of the last message; :meth:`backfilled` is at least that when it is stored.
+        """
+        subject = self._subjects.backfill(self._venue, symbol)
+        ordinal = 0
+        for begin in range(0, len(trades), BATCH_MOST):
+            part = trades[begin : begin + BATCH_MOST]
+            batch = TradeBatch(
+                venue=self._venue,
+                symbol=symbol,
+                recv_ns=recv_ns,
+                prev_id=-1,
+                id=[trade.id for trade in part],
+                ts_ns=[trade.ts_ns for trade in part],
+                price=[trade.price for trade in part],
+                qty=[trade.qty for trade in part],
+                buyer_maker=[trade.buyer_maker for trade in part],
+                kind=[trade.kind for trade in part],
+            )
+            ordinal = self._next_ordinal(self._publisher, subject)
+            self._publisher.put(subject, ordinal, encode(batch))
+        return ordinal
+
+    def backfilled(self, symbol: str) -> int:
+        """Ordinal of the newest late message that the stream is known to hold."""
+        return self._publisher.stored_ordinal(self._subjects.backfill(self._venue, symbol)) or 0
+
+    def stored_id(self, symbol: str) -> int:
+        """The last trade id that the stream is known to hold, -1 for none."""
+        last_id = self._publisher.stored_ordinal(self._subjects.trade(self._venue, symbol))
+        return -1 if last_id is None else last_id
 
     def adopt_orphan(self, out: Outgoing) -> None:
         """A batch was refused while one behind it was stored: send it by the way of late trades."""
         found = self._subjects.parse_market(out.subject)
-        if found.kind == "trade":
+        if found.kind in ("trade", "backfill"):
             log.warning("batch_sent_late", symbol=found.symbol, ordinal=out.ordinal)
             subject = self._subjects.backfill(self._venue, found.symbol)
-            self._publisher.put(subject, time.time_ns(), out.payload)
+            self._publisher.put(subject, self._next_ordinal(self._publisher, subject), out.payload)
 
-    def _gap(self, feed: SymbolFeed, from_id: int, to_id: int, reason: GapReason) -> None:
-        now_ns = time.time_ns()
-        subject = self._subjects.gap(self._venue, feed.symbol)
-        stored = self._gap_publisher.stored_ordinal(subject) or 0
-        ordinal = max(now_ns, self._gap_ordinals.get(subject, 0) + 1, stored + 1)
-        self._gap_ordinals[subject] = ordinal
+    def gap(self, symbol: str, from_id: int, to_id: int, reason: GapReason, to_ts_ns: int) -> None:
+        """Say what became of ids that did not arrive in order."""
+        subject = self._subjects.gap(self._venue, symbol)
         gap = Gap(
             venue=self._venue,
-            symbol=feed.symbol,
+            symbol=symbol,
             from_id=from_id,
             to_id=to_id,
             from_ts_ns=0,
-            to_ts_ns=feed.sequencer.last_ts_ns,
+            to_ts_ns=to_ts_ns,
             reason=reason,
-            detected_ns=now_ns,
+            detected_ns=time.time_ns(),
         )
-        self._gap_publisher.put(subject, ordinal, encode(gap))
-        log.info("gap", symbol=feed.symbol, from_id=from_id, to_id=to_id, reason=reason)
+        self._gap_publisher.put(subject, self._next_ordinal(self._gap_publisher, subject), encode(gap))
+        log.info("gap", symbol=symbol, from_id=from_id, to_id=to_id, reason=reason)
+
+    def _next_ordinal(self, publisher: ResumingPublisher, subject: str) -> int:
+        """The time, as far as it grows: a subject whose ids do not ascend is numbered by it."""
+        stored = publisher.stored_ordinal(subject) or 0
+        ordinal = max(time.time_ns(), self._ordinals.get(subject, 0) + 1, stored + 1)
+        self._ordinals[subject] = ordinal
+        return ordinal

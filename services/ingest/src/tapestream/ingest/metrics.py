@@ -31,6 +31,9 @@ requests = Counter(
 )
 live = Gauge("tapestream_venue_route_live", "1 while a route of the venue delivers", ["venue", "route"])
 holes = Gauge("tapestream_open_holes", "Symbols that wait behind a hole", ["venue"])
+to_backfill = Gauge(
+    "tapestream_ids_to_backfill", "Trade ids declared lost that are still asked for over REST", ["venue"]
+)
 symbols = Gauge("tapestream_streamed_symbols", "Symbols that are streaming", ["venue"])
 batch_trades = Histogram(
     "tapestream_batch_trades", "Trades in a published batch", ["venue"],

@@ -25,7 +25,10 @@ class IngestSettings(Settings):
         23.5 * 3600, gt=5, description="Hand over to a new connection before the venue cuts (24 h)"
     )
     hole_patience_s: float = Field(
-        30.0, gt=0, le=30, description="How long a hole may hold back what is behind it"
+        5.0,
+        gt=0,
+        le=30,
+        description="How long a hole may hold back what is behind it; what it lacks then is filled in behind",
     )
     watermark_lag_ms: int = Field(50, ge=0, description="How far the clock stays behind the newest event")
     warm_bars: int = Field(500, ge=0, le=1500, description="Bars fetched from the venue when a feed starts")
