@@ -20,8 +20,9 @@ log = structlog.get_logger(__name__)
 
 LEAP_NS = 86_400_000_000_000
 """An event this far ahead of all others is believed when a second one says the same."""
-LEAP_IDS = 100_000_000
-"""No venue makes so many trades of a symbol while nobody looks."""
+LEAP_IDS, LEAP_IDS_PER_S = 10_000, 5_000
+"""An id further ahead than this, and this for each second since the last trade, is believed when the
+next one is near it: no symbol is traded so fast for long."""
 
 
 class MarketSink:
@@ -96,7 +97,7 @@ class MarketSink:
         if ts_ns > event_ns + LEAP_NS:
             self.refuse("bad_time", f"{symbol} trade {trade_id}: trade time {ts_ns}")
             return
-        if trade_id > feed.sequencer.last_id + LEAP_IDS and feed.sequencer.last_id >= 0:
+        if trade_id > feed.sequencer.last_id + LEAP_IDS and not self._id_is_real(feed, trade_id, ts_ns):
             self.refuse("implausible_id", f"{symbol} trade {trade_id} after {feed.sequencer.last_id}")
             return
         now_ns = self._now_ns or self._begin_read()
@@ -142,6 +143,17 @@ class MarketSink:
         """One frame from the far future is rubbish; a second one like it means that time has leapt."""
         seen, self._leap_ns = self._leap_ns, event_ns
         return not self._newest_event_ns or abs(event_ns - seen) < LEAP_NS
+
+    def _id_is_real(self, feed: SymbolFeed, trade_id: int, ts_ns: int) -> bool:
+        """One id from far ahead is rubbish; a next one near it means that much was missed.
+
+        Behind a restart the time of the last trade is unknown (0), so that any id is plausible.
+        """
+        last_id, last_ts_ns = feed.sequencer.last_id, feed.sequencer.last_ts_ns
+        if last_id < 0 or trade_id - last_id <= LEAP_IDS + (ts_ns - last_ts_ns) / 1e9 * LEAP_IDS_PER_S:
+            return True
+        seen, feed.leap_id = feed.leap_id, trade_id
+        return seen >= 0 and 0 < abs(trade_id - seen) <= LEAP_IDS
 
     def reply(self, request_id: int, error: str) -> None:
         self.on_reply(request_id, error)

@@ -28,6 +28,8 @@ class SymbolFeed:
     last_quote_id: int = -1
     epoch: int = 0
     """Raised by each break of the connection: what was asked before it verifies nothing after it."""
+    leap_id: int = -1
+    """The last id that was too far ahead to be believed by itself."""
     quotes: QuoteColumns = field(default_factory=QuoteColumns)
     first_recv_ns: int = 0
     trades_dirty: bool = False
