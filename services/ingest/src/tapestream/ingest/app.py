@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-import nats.errors
-import structlog
-from nats.js.errors import KeyNotFoundError
-
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.live import LiveReader
 from tapestream.common.bus.provision import provision
 from tapestream.common.bus.publisher import ResumingPublisher
 from tapestream.common.contracts.feeds import available_symbols
-from tapestream.common.contracts.messages import Instrument, encode
-from tapestream.common.contracts.streams import BARS, BUCKET_INSTRUMENTS, MARKET
-from tapestream.common.contracts.subjects import encode_token, instrument_key
+from tapestream.common.contracts.streams import BARS, MARKET
+from tapestream.common.contracts.subjects import encode_token
 from tapestream.common.contracts.timeframes import timeframe_ns
 from tapestream.common.plugins import load_plugin
 from tapestream.common.process import ProcessContext
@@ -27,13 +21,12 @@ from tapestream.ingest.core.watermark import Watermark
 from tapestream.ingest.feeds import FeedWatcher
 from tapestream.ingest.filler import HoleFiller
 from tapestream.ingest.history import VenueHistory
+from tapestream.ingest.instruments import InstrumentList
 from tapestream.ingest.market_publisher import MarketPublisher
 from tapestream.ingest.market_sink import MarketSink
-from tapestream.ingest.rest import RestError, VenueRest
+from tapestream.ingest.rest import VenueRest
 from tapestream.ingest.settings import IngestSettings
 from tapestream.ingest.venue import Venue
-
-log = structlog.get_logger(__name__)
 
 REMOVAL_DELAY_S = 2.0
 """Frames of a symbol may still be on their way after the venue agreed to stop it."""
@@ -55,8 +48,8 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
     for publisher in publishers:
         context.spawn(publisher.run(), "publisher")
         await publisher.ready.wait()
-    instruments = await _instruments(venue, rest)
-    context.spawn(_publish_instruments(bus, instruments), "instruments")
+    instruments = InstrumentList(venue, rest, bus, refresh_s=settings.instruments_refresh_s)
+    await instruments.load()
     filler = HoleFiller(sink, venue, rest, patience_s=settings.hole_patience_s)
     history = VenueHistory(venue, rest, bus, publishers[0], settings)
     routes = _make_routes(settings, venue, sink, filler)
@@ -79,9 +72,12 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
             if symbol not in feeds.current:
                 sink.remove_symbol(symbol)
 
-    listed = [instrument.symbol for instrument in instruments]
-    offered = available_symbols(listed, settings.available_symbols, settings.max_symbols)
-    feeds = FeedWatcher(bus, venue.name, offered, listed, serve)
+    def on_listed(listed: list[str]) -> None:
+        feeds.offer(available_symbols(listed, settings.available_symbols, settings.max_symbols), listed)
+
+    feeds = FeedWatcher(bus, venue.name, serve)
+    on_listed(instruments.symbols)
+    context.spawn(instruments.run(on_listed), "instruments")
     for route in routes:
         context.spawn(route.run(), f"route {route.route.name}")
     context.spawn(filler.run(), "filler")
@@ -155,40 +151,6 @@ def _answer_replies(sink: MarketSink, routes: list[RouteConnection]) -> None:
             route.on_reply(request_id, error)
 
     sink.on_reply = on_reply
-
-
-async def _instruments(venue: Venue, rest: VenueRest) -> list[Instrument]:
-    """What the venue lists; waits for as long as it does not answer."""
-    while True:
-        try:
-            return await venue.instruments(rest)
-        except (RestError, msgspec.MsgspecError) as error:
-            log.warning("venue_unreachable", venue=venue.name, error=str(error))
-            await asyncio.sleep(1)
-
-
-async def _publish_instruments(bus: Bus, instruments: list[Instrument]) -> None:
-    """Write the instruments that are new or have changed: each write waits for the disk."""
-    written: set[str] = set()
-    while True:
-        try:
-            bucket = await bus.js.key_value(bus.subjects.stream(BUCKET_INSTRUMENTS))
-            for instrument in instruments:
-                key = instrument_key(instrument.venue, instrument.symbol)
-                if key in written:
-                    continue
-                try:
-                    known = (await bucket.get(key)).value
-                except KeyNotFoundError:
-                    known = None
-                if known != encode(instrument):
-                    await bucket.put(key, encode(instrument))
-                written.add(key)
-        except (nats.errors.Error, TimeoutError, OSError) as error:
-            log.warning("instruments_not_written", error=repr(error))
-            await asyncio.sleep(0.5)
-        else:
-            return
 
 
 async def _every_second(
