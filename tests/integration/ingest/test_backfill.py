@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ def newest(stack: Stack) -> int:
 
 
 def test_a_released_hole_is_filled_later_even_by_another_process(tmp_path: Path) -> None:
-    settings = {"SIM_SYMBOLS": SYMBOL, "SIM_RATE": "20", "HOLE_PATIENCE_S": "0.5"}
+    settings: dict[str, Any] = {"SIM_SYMBOLS": SYMBOL, "SIM_RATE": "20", "HOLE_PATIENCE_S": "0.5"}
     with running_stack(tmp_path, without=["gateway"], **settings) as stack:
         first = wait_until(lambda: max(0, newest(stack)), "trades")
         order(stack, "rest_down", seconds=600)
