@@ -106,9 +106,9 @@ def _bare_latencies(bench: BenchStack) -> dict[str, float]:
     """The same venue and client with the bare chain between them."""
     (port,) = free_ports(1)
     with bench.ingest_away():
+        ends = [bench.stack.nats, str(bench.venue_port), str(port)]
         chain = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.floor", "latency"]
-            + [bench.stack.nats, str(bench.venue_port), str(port)],
+            [sys.executable, "-m", "tests.bench.floor", "latency", *ends],
             cwd=ROOT,
             stdout=subprocess.PIPE,
         )

@@ -95,7 +95,8 @@ class Stack:
             "POSTGRES_PORT": str(self.postgres_port),
             "BINANCE_SIM_PORT": str(self.sim_port),
             "METRICS_BASE_PORT": str(self.metrics_port),
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+            # The sources that the tests themselves import, where these are not the installed ones.
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "STREAM_STORE_BYTES": str(2 << 30),
             **settings,
         }

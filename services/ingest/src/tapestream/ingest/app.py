@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-import nats.errors
-import structlog
-from nats.js.errors import KeyNotFoundError
-
 from tapestream.common.bus.connection import Bus
+from tapestream.common.bus.live import LiveReader
 from tapestream.common.bus.provision import provision
 from tapestream.common.bus.publisher import ResumingPublisher
 from tapestream.common.contracts.feeds import available_symbols
-from tapestream.common.contracts.messages import Instrument, encode
-from tapestream.common.contracts.streams import BARS, BUCKET_INSTRUMENTS, MARKET
-from tapestream.common.contracts.subjects import encode_token, instrument_key
+from tapestream.common.contracts.streams import BARS, MARKET
+from tapestream.common.contracts.subjects import encode_token
 from tapestream.common.contracts.timeframes import timeframe_ns
 from tapestream.common.plugins import load_plugin
 from tapestream.common.process import ProcessContext
 from tapestream.ingest import metrics, venues
+from tapestream.ingest.backfill import Backfiller
 from tapestream.ingest.connection import RouteConnection
 from tapestream.ingest.core.watermark import Watermark
 from tapestream.ingest.feeds import FeedWatcher
 from tapestream.ingest.filler import HoleFiller
 from tapestream.ingest.history import VenueHistory
-from tapestream.ingest.market import MarketWriter
-from tapestream.ingest.rest import RestError, VenueRest
+from tapestream.ingest.instruments import InstrumentList
+from tapestream.ingest.market_publisher import MarketPublisher
+from tapestream.ingest.market_sink import MarketSink
+from tapestream.ingest.rest import VenueRest
 from tapestream.ingest.settings import IngestSettings
 from tapestream.ingest.venue import Venue
-
-log = structlog.get_logger(__name__)
 
 REMOVAL_DELAY_S = 2.0
 """Frames of a symbol may still be on their way after the venue agreed to stop it."""
@@ -40,6 +36,7 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
     """Run until stopped."""
     venue: Venue = load_plugin(venues, settings.venue).VENUE
     rest = VenueRest(
+        venue.name,
         settings.binance_rest_url or venue.rest_url,
         settings.binance_api_key.get_secret_value(),
         venue.weight_per_minute,
@@ -47,24 +44,24 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
     context.health.set("venue", False, "not connected yet")
     bus = await context.connect_bus()
     await provision(bus, settings.stream_store_bytes)
-    writer, publishers = _make_writer(context, settings, venue, bus)
+    sink, messages, publishers = _make_sink(context, settings, venue, bus)
     for publisher in publishers:
         context.spawn(publisher.run(), "publisher")
         await publisher.ready.wait()
-    instruments = await _instruments(venue, rest)
-    context.spawn(_publish_instruments(bus, instruments), "instruments")
-    filler = HoleFiller(writer, venue, rest, patience_s=settings.hole_patience_s)
+    instruments = InstrumentList(venue, rest, bus, refresh_s=settings.instruments_refresh_s)
+    await instruments.load()
+    filler = HoleFiller(sink, venue, rest, patience_s=settings.hole_patience_s)
     history = VenueHistory(venue, rest, bus, publishers[0], settings)
-    routes = _make_routes(settings, venue, writer, filler)
-    _answer_replies(writer, routes)
+    routes = _make_routes(settings, venue, sink, filler)
+    _answer_replies(sink, routes)
 
     def serve(symbols: list[str]) -> None:
-        new = [symbol for symbol in symbols if symbol not in writer.feeds]
+        new = [symbol for symbol in symbols if symbol not in sink.feeds]
         for symbol in new:
-            writer.add_symbol(symbol)
+            sink.add_symbol(symbol)
         for route in routes:
             route.want(symbols)
-        gone = [symbol for symbol in writer.feeds if symbol not in symbols]
+        gone = [symbol for symbol in sink.feeds if symbol not in symbols]
         if gone:
             asyncio.get_running_loop().call_later(REMOVAL_DELAY_S, remove, gone)
         history.warm(new)
@@ -73,30 +70,38 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
     def remove(symbols: list[str]) -> None:
         for symbol in symbols:
             if symbol not in feeds.current:
-                writer.remove_symbol(symbol)
+                sink.remove_symbol(symbol)
 
-    listed = [instrument.symbol for instrument in instruments]
-    offered = available_symbols(listed, settings.available_symbols, settings.max_symbols)
-    feeds = FeedWatcher(bus, venue.name, offered, listed, serve)
+    def on_listed(listed: list[str]) -> None:
+        feeds.offer(available_symbols(listed, settings.available_symbols, settings.max_symbols), listed)
+
+    feeds = FeedWatcher(bus, venue.name, serve)
+    on_listed(instruments.symbols)
+    context.spawn(instruments.run(on_listed), "instruments")
     for route in routes:
         context.spawn(route.run(), f"route {route.route.name}")
     context.spawn(filler.run(), "filler")
+    backfiller = Backfiller(sink, messages, venue, rest)
+    words = context.subjects.market("gap").replace(">", f"{encode_token(venue.name)}.>")
+    gap_words = LiveReader(bus, stream=BARS, filters=[words], handle=backfiller.on_gap)
+    context.spawn(gap_words.run(), "gap words")
+    context.spawn(backfiller.run(gap_words.caught_up), "backfill")
     context.spawn(feeds.run(), "feeds")
     context.spawn(history.serve_requests(), "history requests")
-    context.spawn(_every_second(context, writer, publishers[0], routes, settings), "clock")
+    context.spawn(_every_second(context, sink, publishers[0], routes, settings), "clock")
     await context.run_until_stopped()
 
     for route in routes:
         route.stop()
-    writer.flush()
+    sink.flush()
     await asyncio.gather(*(publisher.drained() for publisher in publishers))
     await rest.close()
     await bus.close()
 
 
-def _make_writer(
+def _make_sink(
     context: ProcessContext, settings: IngestSettings, venue: Venue, bus: Bus
-) -> tuple[MarketWriter, list[ResumingPublisher]]:
+) -> tuple[MarketSink, MarketPublisher, list[ResumingPublisher]]:
     subjects = context.subjects
     name = encode_token(venue.name)
     kinds = ("trade", "backfill", "quote", "kline", "clock")
@@ -110,15 +115,14 @@ def _make_writer(
     )
     gaps = ResumingPublisher(bus, stream=BARS, filters=[subjects.market("gap")], producer=context.producer)
     shortest_ns = min(timeframe_ns(timeframe) for timeframe in settings.resample_intervals)
-    writer = MarketWriter(
-        venue.name, subjects, market, gaps, Watermark(settings.watermark_lag_ms * 1_000_000, shortest_ns)
-    )
-    market.on_orphan = writer.adopt_orphan
-    return writer, [market, gaps]
+    messages = MarketPublisher(venue.name, subjects, market, gaps)
+    market.on_orphan = messages.adopt_orphan
+    sink = MarketSink(venue.name, messages, Watermark(settings.watermark_lag_ms * 1_000_000, shortest_ns))
+    return sink, messages, [market, gaps]
 
 
 def _make_routes(
-    settings: IngestSettings, venue: Venue, writer: MarketWriter, filler: HoleFiller
+    settings: IngestSettings, venue: Venue, sink: MarketSink, filler: HoleFiller
 ) -> list[RouteConnection]:
     async def trades_up() -> None:
         filler.audit_all()
@@ -131,61 +135,27 @@ def _make_routes(
             settings.binance_ws_url or venue.ws_url,
             venue,
             route,
-            writer,
+            sink,
             watchdog_s=settings.watchdog_s,
             lifetime_s=settings.connection_lifetime_s,
             on_up=trades_up if route.carries_trades else nothing_up,
-            on_down=writer.unverify if route.carries_trades else lambda: None,
+            on_down=sink.unverify if route.carries_trades else lambda: None,
         )
         for route in venue.routes
     ]
 
 
-def _answer_replies(writer: MarketWriter, routes: list[RouteConnection]) -> None:
+def _answer_replies(sink: MarketSink, routes: list[RouteConnection]) -> None:
     def on_reply(request_id: int, error: str) -> None:
         for route in routes:
             route.on_reply(request_id, error)
 
-    writer.on_reply = on_reply
-
-
-async def _instruments(venue: Venue, rest: VenueRest) -> list[Instrument]:
-    """What the venue lists; waits for as long as it does not answer."""
-    while True:
-        try:
-            return await venue.instruments(rest)
-        except (RestError, msgspec.MsgspecError) as error:
-            log.warning("venue_unreachable", venue=venue.name, error=str(error))
-            await asyncio.sleep(1)
-
-
-async def _publish_instruments(bus: Bus, instruments: list[Instrument]) -> None:
-    """Write the instruments that are new or have changed: each write waits for the disk."""
-    written: set[str] = set()
-    while True:
-        try:
-            bucket = await bus.js.key_value(bus.subjects.stream(BUCKET_INSTRUMENTS))
-            for instrument in instruments:
-                key = instrument_key(instrument.venue, instrument.symbol)
-                if key in written:
-                    continue
-                try:
-                    known = (await bucket.get(key)).value
-                except KeyNotFoundError:
-                    known = None
-                if known != encode(instrument):
-                    await bucket.put(key, encode(instrument))
-                written.add(key)
-        except (nats.errors.Error, TimeoutError, OSError) as error:
-            log.warning("instruments_not_written", error=repr(error))
-            await asyncio.sleep(0.5)
-        else:
-            return
+    sink.on_reply = on_reply
 
 
 async def _every_second(
     context: ProcessContext,
-    writer: MarketWriter,
+    sink: MarketSink,
     publisher: ResumingPublisher,
     routes: list[RouteConnection],
     settings: IngestSettings,
@@ -194,8 +164,8 @@ async def _every_second(
     limit = settings.backlog_limit_mb << 20
     while True:
         down = [route.route.name for route in routes if not route.live]
-        writer.tick(trades_live=any(r.live for r in routes if r.route.carries_trades))
-        wanted = bool(writer.feeds)
+        sink.tick(trades_live=any(r.live for r in routes if r.route.carries_trades))
+        wanted = bool(sink.feeds)
         context.health.set(
             "publisher", publisher.ready.is_set(), "the stream does not take what is published"
         )

@@ -13,8 +13,9 @@ import picows
 import structlog
 
 from tapestream.ingest import metrics
-from tapestream.ingest.core.backoff import full_jitter
-from tapestream.ingest.market import BATCH_MOST, MarketWriter
+from tapestream.common.backoff import full_jitter
+from tapestream.ingest.market_publisher import BATCH_MOST
+from tapestream.ingest.market_sink import MarketSink
 from tapestream.ingest.venue import FrameError, Route, Venue
 
 log = structlog.get_logger(__name__)
@@ -38,10 +39,10 @@ _request_ids = itertools.count(1)
 
 
 class VenueSocket(picows.WSListener):
-    """One WebSocket: frames in, parsed into the writer, flushed when the read is used up."""
+    """One WebSocket: frames in, parsed into the sink, flushed when the read is used up."""
 
-    def __init__(self, venue: Venue, route: Route, writer: MarketWriter) -> None:
-        self._venue, self._route, self._writer = venue, route, writer
+    def __init__(self, venue: Venue, route: Route, sink: MarketSink) -> None:
+        self._venue, self._route, self._sink = venue, route, sink
         self._parse = route.parse
         self._parts: list[bytes] = []
         self._had_data = False
@@ -62,17 +63,17 @@ class VenueSocket(picows.WSListener):
         if frame.last_in_buffer:
             self.last_data_s = time.monotonic() if self._had_data else self.last_data_s
             self._had_data = False
-            self._writer.flush()
-        elif self._writer.pending >= BATCH_MOST:
-            self._writer.flush()
+            self._sink.flush()
+        elif self._sink.pending >= BATCH_MOST:
+            self._sink.flush()
 
     def _read(self, payload: bytes | memoryview) -> None:
         try:
-            self._parse(payload, self._writer)
+            self._parse(payload, self._sink)
             self._had_data = True
             self.data_frames += 1
         except FrameError as error:
-            self._writer.refuse("bad_frame", f"{self._route.name}: {error}: {bytes(payload[:80])!r}")
+            self._sink.refuse("bad_frame", f"{self._route.name}: {error}: {bytes(payload[:80])!r}")
 
     def _on_other_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
@@ -85,10 +86,10 @@ class VenueSocket(picows.WSListener):
                 whole, self._parts = b"".join(self._parts), []
                 self._read(whole)
         elif kind is picows.WSMsgType.BINARY:
-            self._writer.refuse("binary_frame", f"{self._route.name}: {frame.payload_size} bytes")
+            self._sink.refuse("binary_frame", f"{self._route.name}: {frame.payload_size} bytes")
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002 - the library's form
-        self._writer.flush()
+        self._sink.flush()
         self.closed.set()
 
     def send(self, payload: bytes) -> None:
@@ -108,7 +109,7 @@ class RouteConnection:
         base_url: str,
         venue: Venue,
         route: Route,
-        writer: MarketWriter,
+        sink: MarketSink,
         *,
         watchdog_s: float,
         lifetime_s: float,
@@ -116,7 +117,7 @@ class RouteConnection:
         on_down: Callable[[], None],
     ) -> None:
         self._url = base_url.rstrip("/") + route.path
-        self._venue, self.route, self._writer = venue, route, writer
+        self._venue, self.route, self._sink = venue, route, sink
         self._watchdog_s, self._lifetime_s = watchdog_s, lifetime_s
         self._on_up, self._on_down = on_up, on_down
         self._wanted: set[str] = set()
@@ -207,7 +208,7 @@ class RouteConnection:
     async def _open(self) -> VenueSocket:
         """Connect and subscribe; returns when the venue has agreed."""
         _, socket = await picows.ws_connect(
-            lambda: VenueSocket(self._venue, self.route, self._writer),
+            lambda: VenueSocket(self._venue, self.route, self._sink),
             self._url,
             websocket_handshake_timeout=5,
             read_buffer_init_size=256 * 1024,

@@ -29,15 +29,19 @@ class FeedWatcher:
         self,
         bus: Bus,
         venue: str,
-        available: list[str],
-        listed: list[str],
         on_change: Callable[[list[str]], None],
     ) -> None:
         self._bus, self._venue = bus, venue
-        self._available, self._listed = available, listed
+        self._available: list[str] = []
+        self._listed: list[str] = []
         self._on_change = on_change
         self.current: list[str] = []
         self._warned: set[str] = set()
+
+    def offer(self, available: list[str], listed: list[str]) -> None:
+        """What is on offer by default, and all that may be wanted; a delisted symbol stops."""
+        self._available, self._listed = available, listed
+        self._warned.clear()
 
     async def run(self) -> None:
         """Watch until cancelled."""

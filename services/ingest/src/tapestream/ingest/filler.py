@@ -1,4 +1,8 @@
-"""Filling holes over REST, and looking for the ones that no later trade gives away."""
+"""Filling holes over REST while later trades wait, and looking for those that no later trade gives away.
+
+A hole that takes longer than the patience allowed is released: declared ``lost`` and filled by
+:mod:`tapestream.ingest.backfill` behind what is live.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,11 @@ import msgspec
 import structlog
 
 from tapestream.common.contracts.messages import GapReason
-from tapestream.ingest.core.backoff import full_jitter
+from tapestream.common.backoff import full_jitter
 from tapestream.ingest.core.trades import Trade
-from tapestream.ingest.market import MarketWriter, SymbolFeed
+from tapestream.ingest.market_sink import MarketSink
 from tapestream.ingest.rest import RestError, VenueRest
+from tapestream.ingest.symbol_feed import SymbolFeed
 from tapestream.ingest.venue import History, Venue
 
 log = structlog.get_logger(__name__)
@@ -32,8 +37,8 @@ PARALLEL = 4
 class HoleFiller:
     """Watches all symbols of a venue and closes their holes within the patience allowed."""
 
-    def __init__(self, writer: MarketWriter, venue: Venue, rest: VenueRest, *, patience_s: float) -> None:
-        self._writer, self._venue, self._rest = writer, venue, rest
+    def __init__(self, sink: MarketSink, venue: Venue, rest: VenueRest, *, patience_s: float) -> None:
+        self._sink, self._venue, self._rest = sink, venue, rest
         self._patience_s = patience_s
         self._busy: dict[SymbolFeed, asyncio.Task[None]] = {}
         self._audits: dict[SymbolFeed, asyncio.Task[None]] = {}
@@ -45,7 +50,7 @@ class HoleFiller:
         try:
             while True:
                 now_ns, now_s = time.time_ns(), time.monotonic()
-                for feed in list(self._writer.feeds.values()):
+                for feed in list(self._sink.feeds.values()):
                     self._look(feed, now_ns, now_s)
                 await asyncio.sleep(TICK_S)
         finally:
@@ -54,7 +59,7 @@ class HoleFiller:
 
     def audit_all(self) -> None:
         """A connection was made: find out for each symbol what was missed before it."""
-        for feed in self._writer.feeds.values():
+        for feed in self._sink.feeds.values():
             self._start_audit(feed)
 
     def _look(self, feed: SymbolFeed, now_ns: int, now_s: float) -> None:
@@ -69,14 +74,14 @@ class HoleFiller:
             return
         age_s = (now_ns - hole.since_ns) / 1e9
         if age_s > self._patience_s:
-            log.warning("hole_lost", symbol=feed.symbol, from_id=hole.from_id, to_id=hole.to_id)
-            self._writer.give_up(feed, hole.to_id, GapReason.LOST)
+            log.warning("hole_released", symbol=feed.symbol, from_id=hole.from_id, to_id=hole.to_id)
+            self._sink.give_up(feed, hole.to_id, GapReason.LOST)
         elif age_s > REORDER_GRACE_S and feed not in self._busy:
             task = self._busy[feed] = asyncio.create_task(self._fill(feed))
             task.add_done_callback(lambda _: self._busy.pop(feed, None))
 
     def _serves(self, feed: SymbolFeed) -> bool:
-        return self._writer.feeds.get(feed.symbol) is feed
+        return self._sink.feeds.get(feed.symbol) is feed
 
     async def _fill(self, feed: SymbolFeed) -> None:
         """Ask for the hole until it is closed; :meth:`_look` ends it when patience does."""
@@ -98,10 +103,10 @@ class HoleFiller:
         """Use what history has of the ids up to ``to_id``; False where it was of no use."""
         before = feed.sequencer.last_id
         if history.missing is not None:
-            self._writer.give_up(feed, min(history.missing_to, to_id), history.missing)
+            self._sink.give_up(feed, min(history.missing_to, to_id), history.missing)
         covered_to = min(history.covered_to, to_id)
         if covered_to > feed.sequencer.last_id:
-            self._writer.fill(feed, history.trades, covered_to)
+            self._sink.fill(feed, history.trades, covered_to)
         return feed.sequencer.last_id > before
 
     def _look_at_quiet(self, feed: SymbolFeed, now_s: float) -> None:
@@ -149,7 +154,7 @@ class HoleFiller:
         if sequencer.hole is not None:
             return  # a later trade came meanwhile: the hole is known
         if latest[0].id <= sequencer.last_id + 1:
-            filled = self._writer.fill(feed, latest, latest[-1].id)
+            filled = self._sink.fill(feed, latest, latest[-1].id)
             log.info("tail_filled", symbol=feed.symbol, trades=filled)
             return
         last_id = latest[-1].id

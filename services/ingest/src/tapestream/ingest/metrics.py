@@ -24,8 +24,16 @@ reconnects = Counter(
 handovers = Counter(
     "tapestream_venue_handovers_total", "Planned changes to a new connection", ["venue", "route"]
 )
+requests = Counter(
+    "tapestream_venue_requests_total",
+    "Requests to the venue's REST, by its HTTP status or no_answer",
+    ["venue", "endpoint", "status"],
+)
 live = Gauge("tapestream_venue_route_live", "1 while a route of the venue delivers", ["venue", "route"])
 holes = Gauge("tapestream_open_holes", "Symbols that wait behind a hole", ["venue"])
+to_backfill = Gauge(
+    "tapestream_ids_to_backfill", "Trade ids declared lost that are still asked for over REST", ["venue"]
+)
 symbols = Gauge("tapestream_streamed_symbols", "Symbols that are streaming", ["venue"])
 batch_trades = Histogram(
     "tapestream_batch_trades", "Trades in a published batch", ["venue"],

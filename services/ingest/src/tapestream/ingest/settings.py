@@ -25,9 +25,15 @@ class IngestSettings(Settings):
         23.5 * 3600, gt=5, description="Hand over to a new connection before the venue cuts (24 h)"
     )
     hole_patience_s: float = Field(
-        30.0, gt=0, le=30, description="How long a hole may hold back what is behind it"
+        5.0,
+        gt=0,
+        le=30,
+        description="How long a hole may hold back what is behind it; what it lacks then is filled in behind",
     )
     watermark_lag_ms: int = Field(50, ge=0, description="How far the clock stays behind the newest event")
+    instruments_refresh_s: float = Field(
+        3600.0, gt=0, description="How often the venue's list of instruments is read again"
+    )
     warm_bars: int = Field(500, ge=0, le=1500, description="Bars fetched from the venue when a feed starts")
     backlog_limit_mb: int = Field(
         128, ge=1, description="Unpublished data after which the sockets are closed"

@@ -176,7 +176,9 @@ class Wire(asyncio.Protocol):
         address = urlsplit(url)
         info = await self._greeting
         if address.scheme == "tls" or info.get("tls_required"):
-            raise ConnectionError(f"{address.hostname} demands TLS, which is not supported: NATS_URL=nats://…")
+            raise ConnectionError(
+                f"{address.hostname} demands TLS, which is not supported: NATS_URL=nats://…"
+            )
         hello: dict[str, object] = {
             "name": name, "lang": "python", "version": "1", "protocol": 1,
             "verbose": False, "pedantic": False, "headers": True, "no_responders": True,

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from tapestream.common.contracts.messages import GapRange, GapReason
 from tapestream.ingest.core.trades import Trade, TradeColumns
+from tapestream.ingest.recorder.core.ranges import IdRange, subtract
 
 MAX_HELD = 500_000
 """Trades held back behind a hole at most; then the hole is declared lost early."""
@@ -159,6 +160,12 @@ class TradeSequencer:
             self._let_through(*self._held.pop(trade_id).trade)
         self._declare(to_id, reason)
         self._after_change()
+
+    def recovered(self, from_id: int, to_id: int) -> None:
+        """Declared ids have been had after all: should the socket still bring them, they are doubles."""
+        ids = IdRange(from_id, to_id)
+        left = [part for declared in self._declared for part in subtract(IdRange(*declared), [ids])]
+        self._declared = deque(left, maxlen=MAX_DECLARED)
 
     # --- to the publisher
 

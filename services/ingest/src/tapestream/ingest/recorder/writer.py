@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from tapestream.common.bus.durable import FAULTS, DurableReader, OrderBrokenErro
 from tapestream.common.db.engine import connect
 from tapestream.common.db.faults import describe, is_passing
 from tapestream.common.db.projection import Projection
-from tapestream.common.supervisor.backoff import backoff
+from tapestream.common.backoff import full_jitter
 from tapestream.ingest.recorder.core.refusal import Refused
 from tapestream.ingest.recorder.database_health import DatabaseHealth
 from tapestream.ingest.recorder.metrics import TableMetrics
@@ -98,7 +97,7 @@ class TableWriter(Generic[F]):
 
     async def run(self) -> None:
         """Record until stopped; outages of either server are waited for."""
-        delays = backoff(random.Random())
+        delays = full_jitter(0.2, _LONGEST_RETRY_S)
         self._health.bad(self._name, "connecting")
         while not self._stopping.is_set():
             try:
@@ -117,7 +116,7 @@ class TableWriter(Generic[F]):
                 self.running.clear()
                 await self._source.close()
             if not self._stopping.is_set():
-                await self._pause(min(next(delays), _LONGEST_RETRY_S))
+                await self._pause(next(delays))
 
     # --- becoming ready
 

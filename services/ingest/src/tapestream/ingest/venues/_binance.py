@@ -192,7 +192,14 @@ class Binance:
         )
 
     async def trades_since(self, rest: VenueRest, symbol: str, from_id: int, to_id: int) -> History:
-        """By key from any id on; without one, the latest thousand are all there is."""
+        """By key from any id on; without one, the latest thousand are all there is.
+
+        The public ``aggTrades`` reach further back, but an aggregate of several trades gives only their
+        sum: neither how it was shared nor, for sure, each one's time. Only aggregates of a single trade
+        (f == l) are exact. Those would leave a hole with splinters in it, each its own range in the
+        ledger, for bars that would be wrong all the same; so they are not used, and what is
+        missing without a key is said to be missing.
+        """
         if not rest.has_key:
             trades = await self.latest_trades(rest, symbol)
             if not trades or trades[-1].id < from_id:
