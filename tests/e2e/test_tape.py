@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.support import tapes, ws_reader
-from tests.support.chaos import generated_tape
+from tests.support.chaos import gaps, generated_tape
 from tests.support.resample import ResampledBar, resample
 from tests.support.stack import Stack, running_stack, wait_until
 
@@ -61,6 +61,7 @@ def play_and_compare(folder: Path, tape: Sequence[Path], speed: float) -> None:
     settings = {
         "TAPE": ",".join(map(str, tape)),
         "SPEED": str(speed),
+        "VENUE": tapes.venue(*tape),
         "MAX_SYMBOLS": str(max(10, len(truth))),
     }
     written = folder / "frames.jsonl"
@@ -75,7 +76,12 @@ def play_and_compare(folder: Path, tape: Sequence[Path], speed: float) -> None:
             assert_stored(stack, symbol, rows)
             for timeframe, frequency in FRAMES.items():
                 assert_bars(stack, symbol, timeframe, resample(rows, frequency))
-        assert stack.sql("select count(*) from gaps") == [(0,)]
+            wait_until(
+                lambda symbol=symbol, rows=rows: (
+                    set().union(*gaps(stack, symbol).values()) == tapes.holes(rows)
+                ),
+                f"what the tape lacks of {symbol} on record, and nothing else",
+            )
         assert_memory(stack)
 
 
