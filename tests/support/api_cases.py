@@ -61,17 +61,24 @@ def cases(operation: APIOperation) -> SearchStrategy[schemathesis.Case]:
     valid = operation.as_strategy()
     if not takes_input(operation):
         return valid
-    named = strategies.builds(_name, valid, strategies.fixed_dictionaries(_KNOWN))
+    named = _named(operation, valid)
     invalid = operation.as_strategy(GenerationMode.NEGATIVE)
     # Half of them get past the first look at their symbol; invalid ones take longest to make up.
     return strategies.sampled_from([valid, named, named, invalid]).flatmap(lambda kind: kind)
 
 
-def _name(case: schemathesis.Case, known: dict[str, Any]) -> schemathesis.Case:
+@strategies.composite
+def _named(draw: strategies.DrawFn, operation: APIOperation, valid: SearchStrategy[Any]) -> Any:
     """So that not every case ends at an unknown symbol, or at a period that is no period."""
+    case = draw(valid)
+    optional = {parameter.name for parameter in operation.query} & _KNOWN.keys()
+    for key in sorted(optional - case.query.keys()):
+        if draw(strategies.booleans()):
+            case.query[key] = ""
     for place in (case.path_parameters, case.query, case.body):
         if isinstance(place, dict):
-            place.update({key: known[key] for key in place.keys() & known.keys()})
+            for key in sorted(place.keys() & _KNOWN.keys()):
+                place[key] = draw(_KNOWN[key])
     return case
 
 
