@@ -57,6 +57,7 @@ def test_any_tape_named_on_the_command_line(tmp_path: Path, pytestconfig: pytest
 def play_and_compare(folder: Path, tape: Sequence[Path], speed: float) -> None:
     """Play a tape through the whole system; compare what is stored, served and built with the tape."""
     truth = tapes.trades(*tape)
+    assert truth, "no trade on these tapes"
     total = sum(map(len, truth.values()))
     settings = {
         "TAPE": ",".join(map(str, tape)),
