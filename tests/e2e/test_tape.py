@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import pytest
-import websockets
 
-from tests.support import tapes
-from tests.support.chaos import generated_tape
+from tests.support import tapes, ws_reader
+from tests.support.chaos import gaps, generated_tape
+from tests.support.resample import ResampledBar, resample
 from tests.support.stack import Stack, running_stack, wait_until
 
 MEMORY_BUDGET_MB = {"ingest": 200, "bars": 200, "recorder": 250, "gateway": 300}
 KINDS = {"MARKET": 0, "INSURANCE_FUND": 1, "ADL": 2}
+FIELDS = {"type", "symbol", "price", "qty", "ts", "id", "side", "kind", "seq"}
+NO_BARS = object()
+READ_S = 300
+GENERATED_RATE, GENERATED_SPEED = 0.35, 300
 FRAMES = {"1s": "1s", "1m": "1min", "5m": "5min"}
-
-
-async def collect(stack: Stack, symbols: list[str], counts: dict[str, int]) -> dict[str, list[dict]]:
-    """Gather every trade frame from the first one on, though the tape may be playing already."""
-    seen: dict[str, list[dict]] = {symbol: [] for symbol in symbols}
-    async with websockets.connect(f"ws://127.0.0.1:{stack.http_port}/ws", max_queue=None) as ws:
-        channels = [f"trades:{s}" for s in symbols]
-        await ws.send(json.dumps({"action": "subscribe", "channels": channels, "since": {"trades": 0}}))
-        async with asyncio.timeout(300):
-            await gather(ws, seen, counts)
-    return seen
-
-
-async def gather(
-    ws: websockets.ClientConnection, seen: dict[str, list[dict]], counts: dict[str, int]
-) -> None:
-    while any(len(seen[symbol]) < counts[symbol] for symbol in seen):
-        frame = json.loads(await ws.recv())
-        if frame["type"] == "trade":
-            seen[frame["symbol"]].append(frame)
 
 
 @pytest.mark.integration
@@ -52,11 +33,15 @@ def test_two_recorded_symbols_at_twenty_times_their_speed(tmp_path: Path) -> Non
     play_and_compare(tmp_path, tapes.USDM, 20)
 
 
-@pytest.mark.soak
+@pytest.mark.integration
 def test_two_generated_hours_of_ten_symbols(tmp_path: Path) -> None:
+    """Two trades a second and symbol on average, in bursts: sixty in the wildest second."""
     symbols = "BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,ADAUSDT,XRPUSDT,DOGEUSDT,LTCUSDT,LINKUSDT,DOTUSDT"
-    tape = generated_tape(tmp_path, seed=7, minutes=120, symbols=symbols, quotes=False)
-    play_and_compare(tmp_path, [tape], 40)
+    tape = generated_tape(tmp_path, seed=7, minutes=120, symbols=symbols, quotes=False, rate=GENERATED_RATE)
+    counts = [len(rows) for rows in tapes.trades(tape).values()]
+    assert len(counts) == 10
+    assert min(counts) > 7_200
+    play_and_compare(tmp_path, [tape], GENERATED_SPEED)
 
 
 @pytest.mark.integration
@@ -72,24 +57,32 @@ def test_any_tape_named_on_the_command_line(tmp_path: Path, pytestconfig: pytest
 def play_and_compare(folder: Path, tape: Sequence[Path], speed: float) -> None:
     """Play a tape through the whole system; compare what is stored, served and built with the tape."""
     truth = tapes.trades(*tape)
-    counts = {symbol: len(rows) for symbol, rows in truth.items()}
+    assert truth, "no trade on these tapes"
+    total = sum(map(len, truth.values()))
     settings = {
         "TAPE": ",".join(map(str, tape)),
         "SPEED": str(speed),
+        "VENUE": tapes.venue(*tape),
         "MAX_SYMBOLS": str(max(10, len(truth))),
     }
+    written = folder / "frames.jsonl"
     with running_stack(folder, **settings) as stack:
-        seen = asyncio.run(collect(stack, sorted(truth), counts))
+        with ws_reader.reading(stack.http_port, total, written, [f"trades:{s}" for s in truth]) as reader:
+            reader.wait(READ_S)
         wait_until(
-            lambda: stack.sql("select count(*) from trades")[0][0] == sum(counts.values()),
-            "all trades recorded",
+            lambda: stack.sql("select count(*) from trades") == [(total,)], "all trades recorded", seconds=60
         )
+        assert_served(ws_reader.frames(written), truth)
         for symbol, rows in truth.items():
             assert_stored(stack, symbol, rows)
-            assert_served(seen[symbol], rows)
             for timeframe, frequency in FRAMES.items():
-                assert_bars(stack, symbol, timeframe, frequency, rows)
-        assert stack.sql("select count(*) from gaps") == [(0,)]
+                assert_bars(stack, symbol, timeframe, resample(rows, frequency))
+            wait_until(
+                lambda symbol=symbol, rows=rows: (
+                    set().union(*gaps(stack, symbol).values()) == tapes.holes(rows)
+                ),
+                f"what the tape lacks of {symbol} on record, and nothing else",
+            )
         assert_memory(stack)
 
 
@@ -98,6 +91,10 @@ def assert_memory(stack: Stack) -> None:
     for part, budget_mb in MEMORY_BUDGET_MB.items():
         used = sum(psutil.Process(pid).memory_info().rss for pid in stack.pids(part)[:1]) / 1e6
         assert 0 < used < budget_mb, part
+
+
+def instant(ts_ms: int) -> datetime:
+    return datetime.fromtimestamp(ts_ms // 1000, UTC).replace(microsecond=ts_ms % 1000 * 1000)
 
 
 def assert_stored(stack: Stack, symbol: str, rows: list[tapes.TapeTrade]) -> None:
@@ -109,7 +106,7 @@ def assert_stored(stack: Stack, symbol: str, rows: list[tapes.TapeTrade]) -> Non
     assert stored == [
         (
             row.id,
-            datetime.fromtimestamp(row.ts_ms // 1000, UTC).replace(microsecond=row.ts_ms % 1000 * 1000),
+            instant(row.ts_ms),
             float(row.price),
             float(row.qty),
             row.buyer_maker,
@@ -119,52 +116,49 @@ def assert_stored(stack: Stack, symbol: str, rows: list[tapes.TapeTrade]) -> Non
     ]
 
 
-def assert_served(seen: list[dict], rows: list[tapes.TapeTrade]) -> None:
-    assert [frame["id"] for frame in seen] == [row.id for row in rows]
-    for frame, row in zip(seen, rows, strict=True):
-        assert Decimal(str(frame["price"])) == Decimal(row.price)
-        assert Decimal(str(frame["qty"])) == Decimal(row.qty)
-        assert frame["side"] == ("sell" if row.buyer_maker else "buy")
-        assert round(datetime.fromisoformat(frame["ts"]).timestamp() * 1000) == row.ts_ms
-    assert all(a["seq"] < b["seq"] for a, b in itertools.pairwise(seen))
-
-
-def assert_bars(
-    stack: Stack, symbol: str, timeframe: str, frequency: str, rows: list[tapes.TapeTrade]
-) -> None:
-    """Against pandas for prices and Decimal for sums; the last interval has nothing after it to close it."""
-    rows = [row for row in rows if row.kind == "MARKET"]
-    frame = pd.DataFrame(
-        {
-            "price": [float(row.price) for row in rows],
-            "qty": [Decimal(row.qty) for row in rows],
-            "quote": [Decimal(row.qty) * Decimal(row.price) for row in rows],
-            "buy": [Decimal(0) if row.buyer_maker else Decimal(row.qty) for row in rows],
-        },
-        index=pd.to_datetime([row.ts_ms for row in rows], unit="ms", utc=True),
-    )
-    groups = frame.groupby(frame.index.floor(frequency))
-    expected = [
-        (
-            start.to_pydatetime(),
-            group["price"].iloc[0],
-            group["price"].max(),
-            group["price"].min(),
-            group["price"].iloc[-1],
-            float(sum(group["qty"])),
-            float(sum(group["quote"])),
-            float(sum(group["buy"])),
-            len(group),
+def assert_served(frames: list[dict], truth: dict[str, list[tapes.TapeTrade]]) -> None:
+    """Every trade once, in order, each field as on the tape, and nothing else but greetings."""
+    assert {frame["type"] for frame in frames} <= {"connected", "subscription", "heartbeat", "trade"}
+    served: dict[str, list[tuple[object, ...]]] = {symbol: [] for symbol in truth}
+    trades = [frame for frame in frames if frame["type"] == "trade"]
+    assert all(a["seq"] < b["seq"] for a, b in itertools.pairwise(trades))
+    for frame in trades:
+        assert frame.keys() == FIELDS
+        served[frame["symbol"]].append(
+            (
+                frame["id"],
+                datetime.fromisoformat(frame["ts"]),
+                Decimal(str(frame["price"])),
+                Decimal(str(frame["qty"])),
+                frame["side"],
+                frame["kind"],
+            )
         )
-        for start, group in groups
-    ]
+    for symbol, rows in truth.items():
+        assert served[symbol] == [
+            (
+                row.id,
+                instant(row.ts_ms),
+                Decimal(row.price),
+                Decimal(row.qty),
+                "sell" if row.buyer_maker else "buy",
+                row.kind,
+            )
+            for row in rows
+        ]
+
+
+def assert_bars(stack: Stack, symbol: str, timeframe: str, expected: list[ResampledBar]) -> None:
+    """The last interval has nothing after it that would close it."""
     query = (
         "select b.ts, b.open, b.high, b.low, b.close, b.volume, b.quote_volume, b.buy_volume, b.trades "
         "from bars b join instruments i on i.id = b.instrument_id "
         "where i.symbol = %s and b.timeframe = %s order by b.ts"
     )
+    least = len(expected) - 1
     stored = wait_until(
-        lambda: (found := stack.sql(query, symbol, timeframe)) and len(found) >= len(expected) - 1 and found,
+        lambda: len(found := stack.sql(query, symbol, timeframe)) >= least and (found or NO_BARS),
         f"closed bars {timeframe} of {symbol}",
     )
+    stored = [] if stored is NO_BARS else stored
     assert stored == expected[: len(stored)]

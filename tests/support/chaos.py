@@ -42,7 +42,7 @@ BARS_S = 15.0
 
 
 def generated_tape(
-    folder: Path, *, seed: int, minutes: int, symbols: str = SYMBOLS, quotes: bool = True
+    folder: Path, *, seed: int, minutes: int, symbols: str = SYMBOLS, quotes: bool = True, rate: float = 1
 ) -> Path:
     """A tape of the seeded market."""
     path = folder / f"tape-{seed}.jsonl.gz"
@@ -50,6 +50,7 @@ def generated_tape(
         [
             sys.executable, "-m", "tapestream.simulators.binance.generate", "--symbols", symbols,
             "--start", "2026-01-05T10:00:00Z", "--minutes", str(minutes), "--seed", str(seed), "--out", str(path),
+            "--rate", str(rate),
             *([] if quotes else ["--no-quotes"]),
         ],
         check=True,

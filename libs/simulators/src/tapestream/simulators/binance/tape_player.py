@@ -13,7 +13,7 @@ from tapestream.simulators.binance.derived import DerivedStreams
 from tapestream.simulators.binance.hub import Channel, Hub
 from tapestream.simulators.binance.streams import Kind, Stream
 from tapestream.simulators.binance.tape_source import TapeSource
-from tapestream.simulators.market import MS_NS, InstrumentKey
+from tapestream.simulators.market import MS_NS, Instrument, InstrumentKey, Trades
 
 _IDLE_S = 0.02
 _BATCH = 512
@@ -28,6 +28,8 @@ class TapePlayer:
 
     It waits until every symbol's trade stream is subscribed by somebody, or for :meth:`start`; then its
     clock waits for nobody. ``speed`` 0 means as fast as clients read.
+
+    Where aggregates alone were recorded, each goes out as a trade, too: the one that REST shows for it.
     """
 
     def __init__(self, source: TapeSource, hub: Hub, speed: float, loop: bool) -> None:
@@ -43,6 +45,11 @@ class TapePlayer:
             )
             for key in tape.symbols
             if (key, Kind.TRADE) in self._native_kinds and (key, Kind.AGG_TRADE) not in self._native_kinds
+        }
+        self._trades = {
+            key: hub.channel(Stream(key.market, f"{key.symbol.lower()}@trade", Kind.TRADE, key.symbol, ""))
+            for key in tape.symbols
+            if (key, Kind.AGG_TRADE) in self._native_kinds and (key, Kind.TRADE) not in self._native_kinds
         }
         self._rows: dict[InstrumentKey, int] = dict.fromkeys(tape.symbols, 0)
         self._started = asyncio.Event()
@@ -82,7 +89,9 @@ class TapePlayer:
                 (kind for kind in (Kind.TRADE, Kind.AGG_TRADE) if (key, kind) in self._native_kinds), None
             )
             name = f"{key.symbol.lower()}@{kind}"
-            if kind is not None and not self._hub.channel(Stream(key.market, name, kind, key.symbol, "")):
+            if kind is None or self._hub.channel(Stream(key.market, name, kind, key.symbol, "")):
+                continue
+            if not self._trades.get(key):
                 waiting.append(name)
         return waiting
 
@@ -184,14 +193,14 @@ class TapePlayer:
                             self._source.payload(at, stream.kind, stream.key) if rounds else tape.payloads[at]
                         )
                         hub.publish(channel, payload, trade_id)
-                if trade_id >= 0:
+                if trade_id >= 0 or (stream.kind is Kind.AGG_TRADE and stream.key in self._trades):
                     self._derive(stream.key, at)
             at += 1
         self._idle()
 
     def _derive(self, key: InstrumentKey, at: int) -> None:
         """Aggregates and candles out of the trades that are due with this frame."""
-        channel = self._aggs.get(key)
+        channel, made = self._aggs.get(key), self._trades.get(key)
         wants = self._derived.wants_trades(key)
         symbol = self._tape.symbols[key]
         row, rounds = self._rows[key], self._position.rounds
@@ -199,7 +208,7 @@ class TapePlayer:
         while due < len(symbol.trade_at) and symbol.trade_at[due] <= at:
             due += 1
         self._rows[key] = due
-        if not wants and not channel:
+        if not wants and not channel and made is None:
             return
         trades = symbol.trades
         moved_id, moved_ms = rounds * symbol.span[Kind.TRADE], rounds * self._tape.loop_ns // MS_NS
@@ -214,9 +223,22 @@ class TapePlayer:
                     int(trades.lots[here]),
                     bool(trades.buyer_maker[here]),
                 )
+            if made is not None:
+                self._trade(made, symbol.instrument, trades.rows(slice(here, here + 1)), moved_id, ts_ms)
             ends = here + 1 >= len(trades) or trades.agg[here + 1] != trades.agg[here]
             if channel and ends:
                 self._aggregate(channel, symbol.instrument.key, here, moved_id, ts_ms)
+
+    def _trade(
+        self, channel: Channel, instrument: Instrument, row: Trades, moved_id: int, ts_ms: int
+    ) -> None:
+        trade_id = int(row.ids[0]) + moved_id
+        self._hub.ledger.of(instrument.key).emit(trade_id, 0)
+        if channel:
+            payload = frames.trade(
+                instrument, ts_ms, trade_id, int(row.ticks[0]), int(row.lots[0]), bool(row.buyer_maker[0]), 0
+            )
+            self._hub.publish(channel, payload, trade_id)
 
     def _aggregate(self, channel: Channel, key: InstrumentKey, last: int, moved_id: int, ts_ms: int) -> None:
         symbol = self._tape.symbols[key]

@@ -61,7 +61,8 @@ class CleanupRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    days: float | None = Field(None, ge=0, le=36_500, description="Keep this many days")
+    # strict: true is a number to pydantic, and would delete all but one day
+    days: float | None = Field(None, ge=0, le=36_500, strict=True, description="Keep this many days")
     older_than: str | None = Field(None, max_length=64, description=f"Delete what is older: {ALLOWED_TIME}")
 
 
@@ -163,7 +164,7 @@ async def gaps(
     return page_response({}, items, "gaps", following, total)
 
 
-@router.post("/cleanup")
+@router.post("/cleanup", responses=responses(400))
 async def cleanup(
     gateway: TheGateway,
     days: Annotated[float | None, Query(ge=0, le=36_500, description="Keep this many days")] = None,
@@ -192,7 +193,7 @@ async def cleanup(
     return await retention.clean(gateway, cutoff_ns)
 
 
-@router.post("/backfill", responses=responses(404, 502, 504))
+@router.post("/backfill", responses=responses(400, 404, 502, 504))
 async def backfill(gateway: TheGateway, traceparent: TraceParent, request: BackfillBody) -> Backfilled:
     """Fetch the venue's own bars of a symbol and period, so that analyses have what they need at once."""
     name = known_symbol(gateway, request.symbol)
