@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable
 import picows
 import structlog
 
-from tapestream.ingest import metrics
 from tapestream.common.backoff import full_jitter
+from tapestream.ingest import metrics
 from tapestream.ingest.market_publisher import BATCH_MOST
 from tapestream.ingest.market_sink import MarketSink
 from tapestream.ingest.venue import FrameError, Route, Venue

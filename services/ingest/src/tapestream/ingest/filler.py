@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from tapestream.common.contracts.messages import GapReason
 from tapestream.common.backoff import full_jitter
+from tapestream.common.contracts.messages import GapReason
 from tapestream.ingest.core.trades import Trade
 from tapestream.ingest.market_sink import MarketSink
 from tapestream.ingest.rest import RestError, VenueRest

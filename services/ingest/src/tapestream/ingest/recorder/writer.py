@@ -17,11 +17,11 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from tapestream.common.backoff import full_jitter
 from tapestream.common.bus.durable import FAULTS, DurableReader, OrderBrokenError, Stored
 from tapestream.common.db.engine import connect
 from tapestream.common.db.faults import describe, is_passing
 from tapestream.common.db.projection import Projection
-from tapestream.common.backoff import full_jitter
 from tapestream.ingest.recorder.core.refusal import Refused
 from tapestream.ingest.recorder.database_health import DatabaseHealth
 from tapestream.ingest.recorder.metrics import TableMetrics
