@@ -38,15 +38,21 @@ class Export:
 
 
 async def chunks(gateway: Gateway, wanted: Export, file_format: str) -> AsyncIterator[bytes]:
-    """The file, piece by piece. Encoding happens in a thread: the loop serves others meanwhile."""
+    """The file, piece by piece. Encoding happens in a thread: the loop serves others meanwhile.
+
+    The first rows are read before the first piece is there, so that whoever awaits that one learns
+    what stands against the export while the answer can still say so.
+    """
     tables = await _tables()
     schema = {"ticks": tables.TICKS, "bars": tables.BARS, "quotes": tables.QUOTES}[wanted.kind]
     writer = tables.CsvWriter(schema) if file_format == "csv" else tables.ParquetWriter(schema)
     found = {"ticks": _ticks, "bars": _bars, "quotes": _quotes}[wanted.kind](gateway, wanted)
+    table = await anext(found, None)
     yield writer.begin()
-    async for table in found:
+    while table is not None:
         if table.num_rows:
             yield await asyncio.to_thread(writer.rows, table)
+        table = await anext(found, None)
     yield writer.end()
 
 

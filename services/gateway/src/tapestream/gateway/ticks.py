@@ -17,10 +17,12 @@ from tapestream.gateway.core.merge import in_period, merge_trades
 from tapestream.gateway.feed import columns_of
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.history import AWAY, away_text
+from tapestream.gateway.problems import ProblemError
 from tapestream.gateway.readable import readable_trades
 from tapestream.gateway.ws.replay import StreamReplay
 
 READ_ATTEMPTS = 4
+STREAM_FAULTS = (nats.errors.Error, NotFoundError, NotConnectedError, TimeoutError, OSError)
 log = structlog.get_logger(__name__)
 
 COUNT_TIMEOUT_S = 1.0
@@ -53,7 +55,7 @@ class Ticks:
         """The last ``limit`` trades of a period, oldest first, and whether there are older ones.
 
         While the database is away memory answers alone and ``warnings`` says so; a question that
-        memory has nothing for raises sqlalchemy errors.
+        memory has nothing for raises sqlalchemy errors. Raises ProblemError like :meth:`unrecorded`.
         """
         held = self.from_memory(period)
         if len(held) > limit:
@@ -109,7 +111,10 @@ class Ticks:
     async def unrecorded(
         self, number: int | None, border: int, period: Period, most: int | None = None
     ) -> TradeColumns:
-        """Trades before memory's oldest one that the recorder has not written yet; the newest ``most``."""
+        """Trades before memory's oldest one that the recorder has not written yet; the newest ``most``.
+
+        Raises ProblemError (503) where the stream cannot be read: no answer has a hole.
+        """
         memory = self._gateway.memory.get(self._name)
         if memory is None or memory.trades.prev_id < 0:
             return no_trades()
@@ -122,11 +127,15 @@ class Ticks:
                 if most is None:
                     return (await self._from_stream(recorded, before, period))[0]
                 return await self._newest_from_stream(recorded, before, period, most)
-            except (nats.errors.Error, NotFoundError, NotConnectedError, TimeoutError, OSError) as error:
+            except STREAM_FAULTS as error:
                 log.warning("border_unreadable", symbol=str(self._name), error=repr(error), attempt=attempt)
                 await asyncio.sleep(0.2 * attempt)
-        log.error("answer_has_a_hole", symbol=str(self._name), after_id=recorded, before_id=before)
-        return no_trades()
+        raise ProblemError(
+            503,
+            f"trades {recorded + 1} to {before - 1} of {self._name} are not recorded yet, and NATS, which has "
+            "them, does not answer; try again shortly",
+            headers={"Retry-After": "1"},
+        )
 
     async def _newest_from_stream(
         self, after_id: int, before_id: int, period: Period, most: int

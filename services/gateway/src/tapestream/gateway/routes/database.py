@@ -98,7 +98,10 @@ async def ticks(
     limit: Limit = 1000,
     cursor: Cursor = None,
 ) -> Response:
-    """The newest trades of a period, oldest first, as far back as they are kept."""
+    """The newest trades of a period, oldest first, as far back as they are kept.
+
+    503 where a part of them cannot be read now.
+    """
     return await live.ticks(gateway, symbol, start, end, limit, cursor)
 
 
