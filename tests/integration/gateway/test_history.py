@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import psycopg
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,6 +18,8 @@ from tapestream.common.contracts.messages import (
     BackfillReply,
     BackfillRequest,
     Bar,
+    CleanReply,
+    CleanRequest,
     TradeKind,
     decoder,
     encode,
@@ -265,27 +266,63 @@ async def test_without_its_database_live_data_goes_on(
     assert "s3cret" not in gateway.log.read_text()
 
 
-async def test_cleanup_drops_old_days(
-    client: httpx.AsyncClient, recorded: Recorded, postgres: EmbeddedPostgres, symbol: str
+async def test_cleanup_is_the_recorders_work(
+    client: httpx.AsyncClient, nats: EmbeddedNats, prefix: str
 ) -> None:
-    # the last test of the file: it takes the others' rows too
-    await recorded.trades(symbol, range(1, 101))
-    await recorded.gap(symbol, 5, 9, "lost")
+    alone = await client.post("/database/cleanup?days=3")
+    assert alone.status_code == 503
+    assert "recorder" in alone.json()["detail"]
 
-    answer = (await client.post("/database/cleanup?older_than=2024-05-01T10:00:00.051Z")).json()
-    assert answer["status"] == "ok"
-    assert answer["older_than"] == "2024-05-01T10:00:00.051Z"
-    async with await psycopg.AsyncConnection.connect(postgres.url) as connection:
-        cursor = await connection.execute(
-            "SELECT min(t.id), count(*) FROM trades AS t JOIN instruments AS i ON i.id = instrument_id WHERE symbol = %s",
-            [symbol],
-        )
-        assert await cursor.fetchone() == (51, 50)
-    answer = (await client.post("/database/cleanup", json={"days": 1})).json()
-    assert answer["dropped_partitions"] == ["trades_20240501"]
-    assert answer["deleted"]["trades"] >= 50
-    assert answer["deleted"]["gaps"] == 0  # detected just now
-    assert symbol not in (await client.get("/database/stats")).json()["symbols"]
+    bus = await Bus.connect(nats.url, "recorder", Subjects(prefix))
+    replies = iter(
+        [CleanReply(deleted={"trades": 50}, dropped_partitions=["trades_20240501"]), CleanReply(error="x")]
+    )
+    asked: list[CleanRequest] = []
+
+    async def answer(message) -> None:
+        asked.append(decoder(CleanRequest).decode(message.data))
+        await message.respond(encode(next(replies)))
+
+    await bus.nc.subscribe(bus.subjects.rpc("recorder", "clean"), cb=answer)
+    await bus.nc.flush()
+    done = (await client.post("/database/cleanup", json={"older_than": "2024-05-01T10:00:00Z"})).json()
+    assert done == {
+        "status": "ok",
+        "older_than": "2024-05-01T10:00:00.000Z",
+        "deleted": {"trades": 50},
+        "dropped_partitions": ["trades_20240501"],
+    }
+    assert asked == [CleanRequest(older_than_ns=START_NS)]
+    refused = await client.post("/database/cleanup?days=3")
+    assert (refused.status_code, refused.json()["detail"]) == (503, "not everything could be deleted now: x")
+    await bus.close()
+
+
+async def test_a_total_is_counted_across_days_and_not_guessed_while_the_recorder_lags(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str
+) -> None:
+    day = 86_400_000
+    for first in (1, day, 2 * day):
+        await recorded.trades(symbol, range(first, first + 500))
+
+    async def total(**query: str) -> int:
+        return (await client.get(f"/data/{symbol}/ticks", params={"limit": "10", **query})).json()["total"]
+
+    assert await total() == 1500
+    assert await total(start="2024-05-01T10:00:00.101Z") == 1400
+    assert await total(end="2024-05-03T10:00:00.100Z") == 1100
+    assert await total(start="2024-05-01T10:00:00.101Z", end="2024-05-03T10:00:00.100Z") == 1000
+    assert await total(start="2024-05-02T00:00Z", end="2024-05-03T00:00Z") == 500
+    assert await total(start="2024-05-02T09:59Z", end="2024-05-02T10:00:00.200Z") == 200
+
+    feeder.last_id[symbol] = 2 * day + 459
+    feeder.trades(symbol, 40)  # 460 to 499 are recorded, too
+    feeder.trades(symbol, 30)
+    await _taken_in(client, symbol, 70)
+    assert await total() == 1530
+    feeder.trades(symbol, 100)  # memory holds the last hundred: thirty are in the stream only
+    await _taken_in(client, symbol, 170)
+    assert await total() is None
 
 
 async def _taken_in(client: httpx.AsyncClient, symbol: str, count: int) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 
 from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import Bar, BarSource
+from tapestream.common.contracts.timeframes import DAY_NS
 from tapestream.common.db.engine import make_engine
 from tapestream.common.db.faults import describe
 from tapestream.common.errors import NotConnectedError
@@ -49,6 +50,10 @@ _BARS = """
 """
 _NS = "(extract(epoch FROM ts) * 1000000)::int8 * 1000"
 """Exact: extract gives a decimal number."""
+
+
+_OWN = "instrument_id = :instrument"
+_NONE = "SELECT 0::int8 AS rows"
 
 
 AWAY: tuple[type[Exception], ...] = (DBAPIError, PoolTimeoutError, OSError)
@@ -161,14 +166,30 @@ class History:
     async def count_trades(
         self, instrument_id: int, before_id: int | None, start_ns: int | None, end_ns: int | None
     ) -> int:
-        """How many trades of a period there are below an id."""
-        conditions, values = _period(start_ns, end_ns)
-        conditions.append("instrument_id = :instrument")
-        values["instrument"] = instrument_id
+        """How many trades of a period there are below an id.
+
+        Whole days are counted by the recorder; only what a period takes of its first and last day,
+        and what lies above the id, is counted here.
+        """
+        values: dict[str, Any] = {"instrument": instrument_id}
+        first = None if start_ns is None else -(-start_ns // DAY_NS)
+        last = None if end_ns is None else end_ns // DAY_NS
+        counted, edges = "", [(start_ns, end_ns)]
+        if first is None or last is None or first < last:
+            counted = f"SELECT rows FROM day_counts WHERE {_days(first, last, values)} UNION ALL "  # noqa: S608 - our own words
+            edges = [(start_ns, first * DAY_NS)] if start_ns is not None and first is not None else []
+            edges += [(last * DAY_NS, end_ns)] if end_ns is not None and last is not None else []
+        parts: list[str] = []
+        for number, edge in enumerate(edges):
+            conditions, bounds = _period(*edge, name=f"edge{number}")
+            parts.append(_counting("", conditions))
+            values |= bounds
         if before_id is not None:
-            conditions.append("id < :before")
-            values["before"] = before_id
-        query = f"SELECT count(*) FROM trades WHERE {' AND '.join(conditions)}"  # noqa: S608 - our own words
+            conditions, bounds = _period(start_ns, end_ns)
+            parts.append(_counting("-", ["id >= :before", *conditions]))
+            values |= bounds | {"before": before_id}
+        # one statement: all parts are of one moment
+        query = f"SELECT sum(rows)::int8 FROM ({counted}{' UNION ALL '.join([_NONE, *parts])}) AS parts"  # noqa: S608 - our own words
         async with self.connect() as connection:
             return (await connection.execute(sa.text(query), values)).scalar() or 0
 
@@ -245,15 +266,32 @@ class History:
             return (await connection.execute(sa.text(query), values)).scalar() or 0
 
 
-def _period(start_ns: int | None, end_ns: int | None) -> tuple[list[str], dict[str, Any]]:
+def _period(
+    start_ns: int | None, end_ns: int | None, name: str = "period"
+) -> tuple[list[str], dict[str, Any]]:
     """A start is included, an end is not. Times are kept to the microsecond: both are rounded up."""
     conditions: list[str] = []
     values: dict[str, Any] = {}
-    for name, sign, ts_ns in (("start", ">=", start_ns), ("end", "<", end_ns)):
+    for end, sign, ts_ns in (("start", ">=", start_ns), ("end", "<", end_ns)):
         if ts_ns is not None:
-            conditions.append(f"ts {sign} to_timestamp(0) + :{name}_us * interval '1 microsecond'")
-            values[f"{name}_us"] = -(-ts_ns // 1000)
+            conditions.append(f"ts {sign} to_timestamp(0) + :{name}_{end}_us * interval '1 microsecond'")
+            values[f"{name}_{end}_us"] = -(-ts_ns // 1000)
     return conditions, values
+
+
+def _days(first: int | None, last: int | None, values: dict[str, Any]) -> str:
+    """Condition on ``day_counts`` for the days from ``first`` to before ``last``, counted since 1970."""
+    conditions = ["table_name = 'trades'", _OWN]
+    for name, sign, day in (("first_day", ">=", first), ("last_day", "<", last)):
+        if day is not None:
+            conditions.append(f"day {sign} date '1970-01-01' + cast(:{name} AS int)")
+            values[name] = day
+    return " AND ".join(conditions)
+
+
+def _counting(sign: str, conditions: list[str]) -> str:
+    where = " AND ".join([_OWN, *conditions])
+    return f"SELECT {sign}count(*) FROM trades WHERE {where}"  # noqa: S608 - our own words
 
 
 def _trade_columns(row: Any) -> TradeColumns:

@@ -204,16 +204,19 @@ class Ticks:
         return low, low <= state.first_seq
 
     async def count(self, period: Period) -> int | None:
-        """How many trades a period has; None where counting takes too long."""
-        held = len(self.from_memory(period))
+        """How many trades a period has; None where counting takes too long or the recorder lags behind memory."""
+        held, border = len(self.from_memory(period)), _least(self.border_id, period.before_id)
+        memory = self._gateway.memory.get(self._name)
+        older = memory.trades.prev_id if memory is not None else -1
         history = self._gateway.history
         try:
             number = await history.instrument_id(self._name) if history.configured else None
             if number is None:
                 return held
             async with asyncio.timeout(COUNT_TIMEOUT_S):
-                before = _least(self.border_id, period.before_id)
-                return held + await history.count_trades(number, before, period.start_ns, period.end_ns)
+                if await history.recorded_up_to(number) < older:
+                    return None
+                return held + await history.count_trades(number, border, period.start_ns, period.end_ns)
         except (TimeoutError, *AWAY):
             return None
 

@@ -166,9 +166,10 @@ async def gaps(
     return page_response({}, items, "gaps", following, total)
 
 
-@router.post("/cleanup")
+@router.post("/cleanup", responses=responses(504))
 async def cleanup(
     gateway: TheGateway,
+    traceparent: TraceParent,
     days: Annotated[float | None, Query(ge=0, le=36_500, description="Keep this many days")] = None,
     older_than: Annotated[
         str | None, Query(max_length=64, description=f"Delete what is older: {ALLOWED_TIME}")
@@ -192,7 +193,7 @@ async def cleanup(
         raise ProblemError(
             422, "older_than is empty", field="older_than", value=older_than, allowed=ALLOWED_TIME
         )
-    return await retention.clean(gateway, cutoff_ns)
+    return await retention.clean(gateway, cutoff_ns, traceparent)
 
 
 @router.post("/backfill", responses=responses(404, 502, 504))
