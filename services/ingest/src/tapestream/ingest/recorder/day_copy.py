@@ -37,10 +37,9 @@ class DayCopy:
         for day in days:
             part = rows if of_row is None else rows[of_row == day]
             await copy_rows(connection, partition_name(self._table, day), self._form, part)
-            for instrument_id, count in zip(
-                *np.unique(part["instrument_id"], return_counts=True), strict=True
-            ):
-                counts[day, int(instrument_id)] = int(count)
+            of_instrument = np.bincount(part["instrument_id"])
+            for instrument_id in np.flatnonzero(of_instrument).tolist():
+                counts[day, instrument_id] = int(of_instrument[instrument_id])
         await add_rows(connection, self._table, counts)
 
 
