@@ -84,6 +84,18 @@ class Recorded:
                 [number, ids[-1]],
             )
 
+    async def quotes(self, symbol: str, ids: range) -> None:
+        """Quotes a tenth of a millisecond apart, at the times of the trades with a tenth of their ids."""
+        number = await self.instrument(symbol)
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            await ensure_partition(connection, "quotes", day_of(ts_of(0)))
+            await connection.execute(
+                """INSERT INTO quotes SELECT %s, n, to_timestamp(%s) + n / 10 * interval '1 ms', 99, n, 101, 2
+                   FROM generate_series(%s::int8, %s::int8) n""",
+                [number, ts_of(0) // 10**9, ids[0], ids[-1]],
+            )
+            await add_rows(connection, "quotes", {(day_of(ts_of(0)), number): len(ids)})
+
     async def bars(self, symbol: str, bars: Sequence[Bar]) -> None:
         number = await self.instrument(symbol)
         async with (

@@ -184,6 +184,43 @@ async def test_a_million_rows_stream_with_flat_memory(
     assert set(table.column("kind").to_pylist()) == {TradeKind.MARKET.name}
 
 
+async def test_a_long_backlog_streams_with_flat_memory(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, stored: RunningGateway, symbol: str
+) -> None:
+    for _ in range(500):
+        feeder.trades(symbol, 1000)
+    await feeder.drained()
+    await _taken_in(client, symbol, 500_000, within_s=60)
+    await recorded.trades(symbol, range(1, 1001))
+    before = _resident_mb(stored)
+    lines, worst, tail = 0, 0.0, b""
+    async with client.stream("GET", f"/database/export?symbol={symbol}&format=csv") as answer:
+        async for chunk in answer.aiter_bytes():
+            lines += chunk.count(b"\n")
+            tail = (tail + chunk)[-200:]
+            worst = max(worst, _resident_mb(stored) - before)
+    assert lines == 500_001
+    assert tail.splitlines()[-1].startswith(b"500000,")
+    assert worst < 60, f"{worst} MB more"
+
+
+async def test_quotes_are_exported_in_pages_and_too_many_are_refused(
+    client: httpx.AsyncClient, make_gateway: MakeGateway, recorded: Recorded, symbol: str
+) -> None:
+    await recorded.quotes(symbol, range(1, 50_001))
+    rows = list(csv.DictReader(io.StringIO((await client.get(f"/export?symbol={symbol}&kind=quotes")).text)))
+    assert [int(row["id"]) for row in rows] == list(range(1, 50_001))
+    small = await (await make_gateway(database=True, EXPORT_MAX_QUOTES="1000").start()).memory_ready()
+    async with httpx.AsyncClient(base_url=small.url) as other:
+        query = {"symbol": symbol, "kind": "quotes"}
+        refused = await other.get("/export", params=query)
+        assert refused.status_code == 422
+        assert "50000 quotes" in refused.json()["detail"]
+        assert "1000 quotes at most" in refused.json()["errors"][0]["allowed"]
+        some = await other.get("/export", params=query | {"end": "2024-05-01T10:00:00.100Z"})
+        assert len(some.text.splitlines()) == 1 + 999
+
+
 async def test_statistics_are_exact(client: httpx.AsyncClient, recorded: Recorded, symbol: str) -> None:
     await recorded.trades(symbol, range(1, 5001))
     await recorded.bars(symbol, [_bar(symbol, n) for n in range(7)])
@@ -325,12 +362,12 @@ async def test_a_total_is_counted_across_days_and_not_guessed_while_the_recorder
     assert await total() is None
 
 
-async def _taken_in(client: httpx.AsyncClient, symbol: str, count: int) -> None:
+async def _taken_in(client: httpx.AsyncClient, symbol: str, count: int, within_s: float = 10) -> None:
     async def check() -> bool:
         stats = (await client.get("/data/stats")).json()
         return stats["symbols"][symbol]["received"] == count
 
-    await eventually(check, 10)
+    await eventually(check, within_s)
 
 
 def _bar(symbol: str, minute: int, *, close: float = 100.0) -> Bar:
