@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -111,13 +113,14 @@ def _bare_latencies(bench: BenchStack) -> dict[str, float]:
             [sys.executable, "-m", "tests.bench.floor", "latency", *ends],
             cwd=ROOT,
             stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         try:
             assert chain.stdout is not None
             assert chain.stdout.readline().strip() == b"ready"
             return _latencies(bench, 1, port)
         finally:
-            chain.terminate()
+            os.killpg(chain.pid, signal.SIGKILL)  # both of its processes
             chain.wait()
 
 

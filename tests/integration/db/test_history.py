@@ -11,6 +11,7 @@ import pytest
 from tapestream.common.bus.offset import Offset
 from tapestream.common.db import history
 from tapestream.common.db.copy import CopyFormat, copy_rows, timestamptz
+from tapestream.common.db.counts import add_bars, add_rows
 from tapestream.common.db.engine import connect, make_engine
 from tapestream.common.db.migrate import migrate
 from tapestream.common.db.partitions import day_of, drop_partitions_before, ensure_partition, list_partitions
@@ -59,9 +60,13 @@ async def test_partitions_come_beside_readers_and_go_by_days(database_url: str) 
         with pytest.raises(psycopg.errors.LockNotAvailable):
             await drop_partitions_before(connection, "trades", first + 2, wait_s=0.05)
         await reader.rollback()
-        assert await drop_partitions_before(connection, "trades", first + 2) == [
-            "trades_20240808", "trades_20240809"
-        ]  # fmt: skip
+        await add_rows(connection, "trades", {(first, 1): 5, (first, 2): 6, (first + 2, 1): 7})
+        assert await drop_partitions_before(connection, "trades", first + 2) == {
+            "trades_20240808": 11,
+            "trades_20240809": 0,
+        }
+        left = await connection.execute("SELECT day::text, instrument_id, rows FROM day_counts")
+        assert await left.fetchall() == [("2024-08-10", 1, 7)]
         assert await list_partitions(connection, "trades") == ["trades_20240810"]
 
 
@@ -101,7 +106,8 @@ async def test_reading_back(database_url: str) -> None:
             "FROM generate_series(0, 4) n, unnest(ARRAY['1s', '5s']) tf", [DAY],
         )  # fmt: skip
         await connection.execute("INSERT INTO gaps VALUES (1, 3, 5, NULL, NULL, 'lost', %s)", [DAY])
-        await connection.execute("ANALYZE")
+        await add_rows(connection, "trades", {(day_of(DAY_NS), 1): 9})
+        await add_bars(connection, {(1, "1s"): 5, (1, "5s"): 5})
     engine = make_engine(database_url, "test")
     async with engine.connect() as connection:
         found = await history.find_instrument(connection, "v", "S")
@@ -122,6 +128,12 @@ async def test_reading_back(database_url: str) -> None:
         )
         assert (figures["bars"].oldest, figures["bars"].newest) == (DAY, DAY + timedelta(seconds=4))
         assert figures["quotes"].oldest is None
+        assert {table: one.rows for table, one in figures.items()} == {
+            "trades": 9,
+            "quotes": 0,
+            "bars": 10,
+            "gaps": 1,
+        }
         assert figures["trades"].size_bytes > 0
         assert len(await history.instruments(connection)) == 1
     await engine.dispose()

@@ -48,6 +48,36 @@ def test_tables_are_as_the_models_say(database_url: str) -> None:
             assert key == [column.name for column in table.primary_key], table.name
 
 
+def test_rows_that_are_there_already_are_counted(database_url: str) -> None:
+    migrate(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP TABLE day_counts, bar_counts")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        for table in ("trades", "quotes"):
+            connection.execute(f"CREATE TABLE {table}_x PARTITION OF {table} DEFAULT")  # type: ignore[arg-type]
+        connection.execute(
+            "INSERT INTO trades SELECT 1 + n % 2, n, '2024-08-08 23:59:57Z'::timestamptz + n * '1 s'::interval, "
+            "1, 1, true, 0 FROM generate_series(1, 6) n"
+        )
+        connection.execute("INSERT INTO quotes VALUES (7, 1, '2024-08-08 12:00Z', 1, 1, 1, 1)")
+        connection.execute(
+            "INSERT INTO bars SELECT 1, '1s', now() + n * '1 s'::interval, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 'trades' "
+            "FROM generate_series(1, 4) n"
+        )
+        migrate(database_url)
+        days = connection.execute(
+            "SELECT table_name, day::text, instrument_id, rows FROM day_counts ORDER BY 1, 2, 3"
+        )
+        assert days.fetchall() == [
+            ("quotes", "2024-08-08", 7, 1),
+            ("trades", "2024-08-08", 1, 1),
+            ("trades", "2024-08-08", 2, 1),
+            ("trades", "2024-08-09", 1, 2),
+            ("trades", "2024-08-09", 2, 2),
+        ]
+        assert connection.execute("SELECT * FROM bar_counts").fetchall() == [(1, "1s", 4)]
+
+
 def test_a_wrong_password_is_told_at_once(database_url: str) -> None:
     head, _, tail = database_url.partition("@")
     with pytest.raises(sa.exc.OperationalError, match="password authentication failed"):

@@ -15,6 +15,7 @@ from tapestream.common.bus.provision import provision
 from tapestream.common.bus.publisher import ResumingPublisher
 from tapestream.common.contracts.messages import (
     Bar,
+    BarSource,
     Clock,
     FeedWant,
     GapRange,
@@ -145,7 +146,7 @@ class Feeder:
         )
         self.market.put(self.subjects.quote(VENUE, symbol), self._quote_id, encode(batch))
 
-    def bar(self, symbol: str, start_ns: int, close: float, *, timeframe: str = "1m", trades: int = 1, complete: bool = True, rev: int = 0) -> Bar:  # fmt: skip
+    def bar(self, symbol: str, start_ns: int, close: float, *, timeframe: str = "1m", trades: int = 1, complete: bool = True, rev: int = 0, source: BarSource = BarSource.TRADES) -> Bar:  # fmt: skip
         bar = Bar(
             venue=VENUE,
             symbol=symbol,
@@ -163,6 +164,7 @@ class Feeder:
             last_id=trades,
             complete=complete,
             rev=rev,
+            source=source,
         )
         self._bar_ordinal = max(self._bar_ordinal + 1, time.time_ns())
         self.bars.put(self.subjects.bar(timeframe, VENUE, symbol), self._bar_ordinal, encode(bar))

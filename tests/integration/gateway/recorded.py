@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import psycopg
 
 from tapestream.common.contracts.messages import Bar
+from tapestream.common.contracts.timeframes import DAY_NS
 from tapestream.common.db.copy import CopyFormat, copy_rows, timestamptz
+from tapestream.common.db.counts import add_bars, add_rows
 from tapestream.common.db.partitions import day_of, ensure_partition
 from tests.integration.gateway.feeder import VENUE, price_of, qty_of, ts_of
 
@@ -34,7 +37,8 @@ class Recorded:
     async def clear(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
             await connection.execute(
-                "TRUNCATE instruments, trades, trade_heads, quotes, quote_heads, bars, gaps RESTART IDENTITY"
+                "TRUNCATE instruments, trades, trade_heads, quotes, quote_heads, bars, gaps, day_counts, bar_counts "
+                "RESTART IDENTITY"
             )
 
     async def instrument(self, symbol: str) -> int:
@@ -66,6 +70,12 @@ class Recorded:
                 rows["qty"] = np.round(0.001 * (1 + every % 7), 3)
                 rows["buyer_maker"] = every % 2 == 0
                 await copy_rows(connection, "trades", _TRADES, rows)
+                days, counts = np.unique((ts_of(0) + every * 1_000_000) // DAY_NS, return_counts=True)
+                await add_rows(
+                    connection,
+                    "trades",
+                    {(int(d), number): int(n) for d, n in zip(days, counts, strict=True)},
+                )
             assert price_of(part[-1]) == rows["price"][-1]
             assert qty_of(part[-1]) == rows["qty"][-1]
             await connection.execute(
@@ -73,6 +83,18 @@ class Recorded:
                    DO UPDATE SET id = greatest(trade_heads.id, excluded.id)""",
                 [number, ids[-1]],
             )
+
+    async def quotes(self, symbol: str, ids: range) -> None:
+        """Quotes a tenth of a millisecond apart, at the times of the trades with a tenth of their ids."""
+        number = await self.instrument(symbol)
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            await ensure_partition(connection, "quotes", day_of(ts_of(0)))
+            await connection.execute(
+                """INSERT INTO quotes SELECT %s, n, to_timestamp(%s) + n / 10 * interval '1 ms', 99, n, 101, 2
+                   FROM generate_series(%s::int8, %s::int8) n""",
+                [number, ts_of(0) // 10**9, ids[0], ids[-1]],
+            )
+            await add_rows(connection, "quotes", {(day_of(ts_of(0)), number): len(ids)})
 
     async def bars(self, symbol: str, bars: Sequence[Bar]) -> None:
         number = await self.instrument(symbol)
@@ -88,6 +110,7 @@ class Recorded:
                         for b in bars
                     ],
                 )  # fmt: skip
+            await add_bars(connection, Counter((number, bar.timeframe) for bar in bars))
 
     async def gap(self, symbol: str, from_id: int, to_id: int, reason: str) -> None:
         number = await self.instrument(symbol)

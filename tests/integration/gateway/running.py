@@ -32,7 +32,9 @@ class RunningGateway:
         self._folder = folder
 
     def spawn(self) -> Self:
-        keep = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
+        keep = {
+            key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "PYTHONPATH")
+        }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tapestream.gateway"],

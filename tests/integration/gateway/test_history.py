@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import psycopg
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,6 +18,8 @@ from tapestream.common.contracts.messages import (
     BackfillReply,
     BackfillRequest,
     Bar,
+    CleanReply,
+    CleanRequest,
     TradeKind,
     decoder,
     encode,
@@ -183,6 +184,43 @@ async def test_a_million_rows_stream_with_flat_memory(
     assert set(table.column("kind").to_pylist()) == {TradeKind.MARKET.name}
 
 
+async def test_a_long_backlog_streams_with_flat_memory(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, stored: RunningGateway, symbol: str
+) -> None:
+    for _ in range(500):
+        feeder.trades(symbol, 1000)
+    await feeder.drained()
+    await _taken_in(client, symbol, 500_000, within_s=60)
+    await recorded.trades(symbol, range(1, 1001))
+    before = _resident_mb(stored)
+    lines, worst, tail = 0, 0.0, b""
+    async with client.stream("GET", f"/database/export?symbol={symbol}&format=csv") as answer:
+        async for chunk in answer.aiter_bytes():
+            lines += chunk.count(b"\n")
+            tail = (tail + chunk)[-200:]
+            worst = max(worst, _resident_mb(stored) - before)
+    assert lines == 500_001
+    assert tail.splitlines()[-1].startswith(b"500000,")
+    assert worst < 60, f"{worst} MB more"
+
+
+async def test_quotes_are_exported_in_pages_and_too_many_are_refused(
+    client: httpx.AsyncClient, make_gateway: MakeGateway, recorded: Recorded, symbol: str
+) -> None:
+    await recorded.quotes(symbol, range(1, 50_001))
+    rows = list(csv.DictReader(io.StringIO((await client.get(f"/export?symbol={symbol}&kind=quotes")).text)))
+    assert [int(row["id"]) for row in rows] == list(range(1, 50_001))
+    small = await (await make_gateway(database=True, EXPORT_MAX_QUOTES="1000").start()).memory_ready()
+    async with httpx.AsyncClient(base_url=small.url) as other:
+        query = {"symbol": symbol, "kind": "quotes"}
+        refused = await other.get("/export", params=query)
+        assert refused.status_code == 422
+        assert "50000 quotes" in refused.json()["detail"]
+        assert "1000 quotes at most" in refused.json()["errors"][0]["allowed"]
+        some = await other.get("/export", params=query | {"end": "2024-05-01T10:00:00.100Z"})
+        assert len(some.text.splitlines()) == 1 + 999
+
+
 async def test_statistics_are_exact(client: httpx.AsyncClient, recorded: Recorded, symbol: str) -> None:
     await recorded.trades(symbol, range(1, 5001))
     await recorded.bars(symbol, [_bar(symbol, n) for n in range(7)])
@@ -265,35 +303,71 @@ async def test_without_its_database_live_data_goes_on(
     assert "s3cret" not in gateway.log.read_text()
 
 
-async def test_cleanup_drops_old_days(
-    client: httpx.AsyncClient, recorded: Recorded, postgres: EmbeddedPostgres, symbol: str
+async def test_cleanup_is_the_recorders_work(
+    client: httpx.AsyncClient, nats: EmbeddedNats, prefix: str
 ) -> None:
-    # the last test of the file: it takes the others' rows too
-    await recorded.trades(symbol, range(1, 101))
-    await recorded.gap(symbol, 5, 9, "lost")
+    alone = await client.post("/database/cleanup?days=3")
+    assert alone.status_code == 503
+    assert "recorder" in alone.json()["detail"]
 
-    answer = (await client.post("/database/cleanup?older_than=2024-05-01T10:00:00.051Z")).json()
-    assert answer["status"] == "ok"
-    assert answer["older_than"] == "2024-05-01T10:00:00.051Z"
-    async with await psycopg.AsyncConnection.connect(postgres.url) as connection:
-        cursor = await connection.execute(
-            "SELECT min(t.id), count(*) FROM trades AS t JOIN instruments AS i ON i.id = instrument_id WHERE symbol = %s",
-            [symbol],
-        )
-        assert await cursor.fetchone() == (51, 50)
-    answer = (await client.post("/database/cleanup", json={"days": 1})).json()
-    assert answer["dropped_partitions"] == ["trades_20240501"]
-    assert answer["deleted"]["trades"] >= 50
-    assert answer["deleted"]["gaps"] == 0  # detected just now
-    assert symbol not in (await client.get("/database/stats")).json()["symbols"]
+    bus = await Bus.connect(nats.url, "recorder", Subjects(prefix))
+    replies = iter(
+        [CleanReply(deleted={"trades": 50}, dropped_partitions=["trades_20240501"]), CleanReply(error="x")]
+    )
+    asked: list[CleanRequest] = []
+
+    async def answer(message) -> None:
+        asked.append(decoder(CleanRequest).decode(message.data))
+        await message.respond(encode(next(replies)))
+
+    await bus.nc.subscribe(bus.subjects.rpc("recorder", "clean"), cb=answer)
+    await bus.nc.flush()
+    done = (await client.post("/database/cleanup", json={"older_than": "2024-05-01T10:00:00Z"})).json()
+    assert done == {
+        "status": "ok",
+        "older_than": "2024-05-01T10:00:00.000Z",
+        "deleted": {"trades": 50},
+        "dropped_partitions": ["trades_20240501"],
+    }
+    assert asked == [CleanRequest(older_than_ns=START_NS)]
+    refused = await client.post("/database/cleanup?days=3")
+    assert (refused.status_code, refused.json()["detail"]) == (503, "not everything could be deleted now: x")
+    await bus.close()
 
 
-async def _taken_in(client: httpx.AsyncClient, symbol: str, count: int) -> None:
+async def test_a_total_is_counted_across_days_and_not_guessed_while_the_recorder_lags(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str
+) -> None:
+    day = 86_400_000
+    for first in (1, day, 2 * day):
+        await recorded.trades(symbol, range(first, first + 500))
+
+    async def total(**query: str) -> int:
+        return (await client.get(f"/data/{symbol}/ticks", params={"limit": "10", **query})).json()["total"]
+
+    assert await total() == 1500
+    assert await total(start="2024-05-01T10:00:00.101Z") == 1400
+    assert await total(end="2024-05-03T10:00:00.100Z") == 1100
+    assert await total(start="2024-05-01T10:00:00.101Z", end="2024-05-03T10:00:00.100Z") == 1000
+    assert await total(start="2024-05-02T00:00Z", end="2024-05-03T00:00Z") == 500
+    assert await total(start="2024-05-02T09:59Z", end="2024-05-02T10:00:00.200Z") == 200
+
+    feeder.last_id[symbol] = 2 * day + 459
+    feeder.trades(symbol, 40)  # 460 to 499 are recorded, too
+    feeder.trades(symbol, 30)
+    await _taken_in(client, symbol, 70)
+    assert await total() == 1530
+    feeder.trades(symbol, 100)  # memory holds the last hundred: thirty are in the stream only
+    await _taken_in(client, symbol, 170)
+    assert await total() is None
+
+
+async def _taken_in(client: httpx.AsyncClient, symbol: str, count: int, within_s: float = 10) -> None:
     async def check() -> bool:
         stats = (await client.get("/data/stats")).json()
         return stats["symbols"][symbol]["received"] == count
 
-    await eventually(check, 10)
+    await eventually(check, within_s)
 
 
 def _bar(symbol: str, minute: int, *, close: float = 100.0) -> Bar:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
+from tapestream.common.contracts.streams import BUCKET_FEEDS
 from tests.integration.gateway.conftest import MakeGateway
 from tests.integration.gateway.feeder import START_NS, SYMBOLS, Feeder
 from tests.integration.gateway.running import RunningGateway, eventually
@@ -173,6 +177,49 @@ async def test_too_many_symbols_are_refused(make_gateway: MakeGateway, feeder: F
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["allowed"] == "2 symbols at most"
+
+
+async def test_owners_who_start_at_once_do_not_exceed_the_limit_together(
+    make_gateway: MakeGateway, feeder: Feeder, symbols: Iterator[str]
+) -> None:
+    await feeder.forget_wants()
+    await feeder.want("default", [])
+    gateways = [await (await make_gateway(MAX_SYMBOLS="5").start()).memory_ready() for _ in range(2)]
+    clients = [httpx.AsyncClient(base_url=gateway.url, timeout=20) for gateway in gateways]
+    pairs = [[next(symbols), next(symbols)] for _ in range(6)]
+
+    answers = await asyncio.gather(
+        *(
+            clients[n % 2].post("/stream/start", json={"symbols": pair, "owner": f"desk-{n}"})
+            for n, pair in enumerate(pairs)
+        )
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 422, 422, 422, 422]
+    refused = next(answer for answer in answers if answer.status_code == 422)
+    assert "5 symbols at most over all owners" in refused.json()["errors"][0]["allowed"]
+    streaming = (await clients[0].get("/stream/status")).json()["active_symbols"]
+    started = [pair for answer, pair in zip(answers, pairs, strict=True) if answer.status_code == 200]
+    assert streaming == sorted(symbol for pair in started for symbol in pair)
+    for client in clients:
+        await client.aclose()
+    await feeder.forget_wants()
+
+
+async def test_wants_that_cannot_be_read_are_passed_over(
+    client: httpx.AsyncClient, gateway: RunningGateway, feeder: Feeder
+) -> None:
+    await feeder.want("default", ["BTCUSDT", ""])
+    bucket = await feeder.bus.js.key_value(feeder.subjects.stream(BUCKET_FEEDS))
+    await bucket.put("desk", b"{")
+
+    assert (await client.get("/stream/status")).json()["active_symbols"] == ["BTCUSDT"]
+    started = await client.post("/stream/start", json={"symbols": ["ETHUSDT"]})
+    assert started.json()["active_symbols"] == ["BTCUSDT", "ETHUSDT"]
+    said = gateway.log.read_text()
+    assert "wanted_symbol_unreadable" in said
+    assert "feed_want_unreadable" in said
+    await feeder.forget_wants()
 
 
 @pytest.mark.parametrize(

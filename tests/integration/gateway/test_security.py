@@ -51,14 +51,24 @@ async def test_foreign_origin_gets_no_websocket(gateway: RunningGateway) -> None
     await listener.close()
 
 
-async def test_a_token_guards_everything_but_health(make_gateway: MakeGateway, feeder: Feeder) -> None:
+async def test_a_token_guards_everything_but_health_and_documents(
+    make_gateway: MakeGateway, feeder: Feeder
+) -> None:
     gateway = await (await make_gateway(API_TOKEN="s3cret-token").start()).memory_ready()
     async with httpx.AsyncClient(base_url=gateway.url) as client:
-        for path in ("/symbols", "/api/v1/symbols", "/docs", "/metrics", "/", "/healthy"):
+        for path in ("/symbols", "/api/v1/symbols", "/api/symbols", "/metrics", "/", "/healthy", "/docs2"):
             answer = await client.get(path)
             assert answer.status_code == 401, path
             assert answer.headers["www-authenticate"] == "Bearer"
-        for path in ("/health", "/health/live", "/health/"):
+        for path in (
+            "/health",
+            "/health/live",
+            "/health/",
+            "/docs",
+            "/redoc/",
+            "/api/docs",
+            "/api/v1/openapi.json",
+        ):
             assert (await client.get(path)).is_success
         for headers in ({"Authorization": "Bearer s3cret-token"}, {"X-API-Key": "s3cret-token"}):
             assert (await client.get("/symbols", headers=headers)).status_code == 200

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import httpx
 import msgspec
 import pytest
 import websockets
 
+from tapestream.common.contracts.messages import BarSource
 from tests.integration.gateway.conftest import MakeGateway
 from tests.integration.gateway.feeder import START_NS, VENUE, Feeder, price_of, qty_of
-from tests.integration.gateway.running import Listener, RunningGateway
+from tests.integration.gateway.running import Listener, RunningGateway, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -292,6 +294,38 @@ async def test_resume_of_bars(gateway: RunningGateway, feeder: Feeder, symbol: s
     again = await Listener.open(gateway.ws_url)
     await again.say(action="subscribe", channels=[f"bars:1m:{symbol}"], since={"bars": position})
     assert [bar["close"] for bar in await again.collect("bar", 2)] == [102.0, 103.0]
+    await again.close()
+
+
+async def test_a_resume_from_the_stream_hands_out_no_bar_that_a_newer_one_replaced(
+    make_gateway: MakeGateway, feeder: Feeder, symbol: str
+) -> None:
+    first = await (await make_gateway().start()).memory_ready()
+    listener = await Listener.open(first.ws_url)
+    await listener.subscribe(channels=[f"bars:1m:{symbol}"])
+    feeder.bar(symbol, START_NS, 101.0)
+    position = (await listener.until("bar"))["seq"]
+    await listener.close()
+    for minute in (1, 2):
+        start_ns = START_NS + minute * 60_000_000_000
+        feeder.bar(symbol, start_ns, 102.0, rev=1)
+        feeder.bar(symbol, start_ns, 103.0)
+        feeder.bar(symbol, start_ns, 104.0, rev=2, source=BarSource.VENUE)
+    feeder.bar(symbol, START_NS + 3 * 60_000_000_000, 105.0, source=BarSource.VENUE)
+    await feeder.drained()
+
+    # this one has read nothing of it: the stream alone knows
+    second = await (await make_gateway(WARM_UP_S="0").start()).memory_ready()
+    feeder.bar(symbol, START_NS + 4 * 60_000_000_000, 106.0)
+    async with httpx.AsyncClient(base_url=second.url) as client:
+
+        async def is_read() -> bool:
+            return len((await client.get(f"/data/{symbol}?tf=1m")).json()["data"]) == 1
+
+        await eventually(is_read)
+    again = await Listener.open(second.ws_url)
+    await again.say(action="subscribe", channels=[f"bars:1m:{symbol}"], since={"bars": position})
+    assert [bar["close"] for bar in await again.collect("bar", 4)] == [102.0, 102.0, 105.0, 106.0]
     await again.close()
 
 

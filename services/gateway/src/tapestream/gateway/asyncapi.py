@@ -11,6 +11,8 @@ from tapestream.common.contracts.messages import (
     BackfillReply,
     BackfillRequest,
     Bar,
+    CleanReply,
+    CleanRequest,
     Clock,
     Gap,
     KlineBatch,
@@ -47,6 +49,7 @@ def _entries(subjects: Subjects) -> tuple[_Entry, ...]:
         _Entry("gaps", subjects.gap(venue, symbol), Gap),
         _Entry("status", subjects.status("SERVICE", "INSTANCE"), ServiceStatus),
         _Entry("backfill", subjects.rpc("ingest", "backfill"), BackfillRequest, "receive", BackfillReply),
+        _Entry("clean", subjects.rpc("recorder", "clean"), CleanRequest, "receive", CleanReply),
     )
 
 

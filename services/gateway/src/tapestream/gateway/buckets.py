@@ -8,7 +8,9 @@ from collections.abc import Callable
 import msgspec
 import nats.errors
 import structlog
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
+from nats.js.api import Header
+from nats.js.errors import APIError, KeyNotFoundError, NoKeysError
+from nats.js.kv import KeyValue
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.messages import FeedWant, Instrument, decoder, encode
@@ -18,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 REFRESH_S = 1.0
 """How often a bucket is asked whether it has changed: cheap, and right after any reconnect."""
+_WRONG_LAST_SEQUENCE = 10071
+"""The server's error code for a write that expected another last message."""
 _decode_instrument = decoder(Instrument).decode
 _decode_want = decoder(FeedWant).decode
 
@@ -64,32 +68,42 @@ async def read_wants(bus: Bus) -> dict[str, FeedWant]:
         return {}
     wants: dict[str, FeedWant] = {}
     for owner in owners:
-        want, _ = await read_want(bus, owner)
+        want = await _read_want(bucket, owner)
         if want is not None:
             wants[owner] = want
     return wants
 
 
-async def read_want(bus: Bus, owner: str) -> tuple[FeedWant | None, int]:
-    """What one owner wants, and the revision of that; ``(None, 0)`` where it never said."""
-    bucket = await bus.js.key_value(bus.subjects.stream(BUCKET_FEEDS))
+async def _read_want(bucket: KeyValue, owner: str) -> FeedWant | None:
     try:
         entry = await bucket.get(owner)
-    except KeyNotFoundError as error:
-        entry = getattr(error, "entry", None)
-        return None, (entry.revision or 0) if entry is not None else 0
+    except KeyNotFoundError:
+        return None
     try:
-        return _decode_want(entry.value or b""), entry.revision or 0
+        return _decode_want(entry.value or b"")
     except msgspec.DecodeError as error:
         log.warning("feed_want_unreadable", owner=owner, error=str(error))
-        return None, entry.revision or 0
+        return None
+
+
+async def feeds_revision(bus: Bus) -> int:
+    """Revision of the newest entry of the bucket, whoever wrote it."""
+    return (await bus.js.stream_info(f"KV_{bus.subjects.stream(BUCKET_FEEDS)}")).state.last_seq
 
 
 async def write_want(bus: Bus, owner: str, want: FeedWant, revision: int) -> bool:
-    """Write what an owner wants; False where somebody else wrote since ``revision``."""
-    bucket = await bus.js.key_value(bus.subjects.stream(BUCKET_FEEDS))
+    """Write what an owner wants; False where anybody wrote anything into the bucket since ``revision``.
+
+    A rule over all owners, such as how many symbols may stream, holds only so: two who look at once
+    and write each their own would break it together.
+    """
+    subject = f"$KV.{bus.subjects.stream(BUCKET_FEEDS)}.{owner}"
     try:
-        await bucket.update(owner, encode(want), last=revision)
-    except KeyWrongLastSequenceError:
+        await bus.js.publish(
+            subject, encode(want), headers={Header.EXPECTED_LAST_SEQUENCE.value: str(revision)}
+        )
+    except APIError as error:
+        if error.err_code != _WRONG_LAST_SEQUENCE:
+            raise
         return False
     return True

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tapestream.common.contracts.instruments import InstrumentName
-from tapestream.gateway.core.columns import TradeColumns, no_trades
-from tapestream.gateway.core.merge import merge_trades
+from tapestream.gateway.core.times import iso_utc
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.ohlcv import Ohlcv
-from tapestream.gateway.ticks import Period, Ticks
+from tapestream.gateway.problems import ProblemError
+from tapestream.gateway.tick_export import TickExport
+from tapestream.gateway.ticks import Period
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +24,7 @@ CHUNK = 20_000
 """Rows in memory at once."""
 BAR_CHUNK = 5_000
 WINDOW_NS = 600_000_000_000
-"""Quotes have no key to page by: they are read ten minutes at a time."""
+"""Quotes have no key to page by: each page sorts ten minutes of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,21 @@ class Export:
 
 
 async def chunks(gateway: Gateway, wanted: Export, file_format: str) -> AsyncIterator[bytes]:
-    """The file, piece by piece. Encoding happens in a thread: the loop serves others meanwhile."""
+    """The file, piece by piece. Encoding happens in a thread: the loop serves others meanwhile.
+
+    The first rows are read before the first piece is there, so that whoever awaits that one learns
+    what stands against the export while the answer can still say so.
+    """
     tables = await _tables()
     schema = {"ticks": tables.TICKS, "bars": tables.BARS, "quotes": tables.QUOTES}[wanted.kind]
     writer = tables.CsvWriter(schema) if file_format == "csv" else tables.ParquetWriter(schema)
     found = {"ticks": _ticks, "bars": _bars, "quotes": _quotes}[wanted.kind](gateway, wanted)
+    table = await anext(found, None)
     yield writer.begin()
-    async for table in found:
+    while table is not None:
         if table.num_rows:
             yield await asyncio.to_thread(writer.rows, table)
+        table = await anext(found, None)
     yield writer.end()
 
 
@@ -57,39 +64,9 @@ async def _tables() -> Any:
 
 async def _ticks(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
     tables = await _tables()
-    source = Ticks(gateway, wanted.name)
-    history = gateway.history
-    # Memory is copied once: its oldest trade is the border, whatever comes and goes meanwhile.
-    held = source.from_memory(Period(wanted.start_ns, wanted.end_ns))
-    border = source.border_id
-    number = await history.instrument_id(wanted.name) if history.configured else None
-    between = no_trades()
-    if border is not None and history.configured:
-        # first of all: what is recorded later is found in both, and taken once
-        between = await source.unrecorded(number, border, Period(wanted.start_ns, wanted.end_ns))
-    cursor = -1
-    while number is not None:
-        page = await history.trades(
-            number,
-            limit=CHUNK,
-            after_id=cursor,
-            before_id=border,
-            start_ns=wanted.start_ns,
-            end_ns=wanted.end_ns,
-            oldest_first=True,
-        )
-        if len(page):
-            cursor = int(page.id[-1])
-            yield await asyncio.to_thread(tables.tick_table, page)
-        if len(page) < CHUNK:
-            break
-    rest = merge_trades(_after(between, cursor), held)
-    for first in range(0, len(rest), CHUNK):
-        yield await asyncio.to_thread(tables.tick_table, rest.rows(first, first + CHUNK))
-
-
-def _after(columns: TradeColumns, trade_id: int) -> TradeColumns:
-    return columns.where(columns.id > trade_id)
+    export = TickExport(gateway, wanted.name, Period(wanted.start_ns, wanted.end_ns), CHUNK)
+    async for part in export.parts():
+        yield await asyncio.to_thread(tables.tick_table, part)
 
 
 async def _bars(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
@@ -105,15 +82,28 @@ async def _quotes(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
     number = await history.instrument_id(wanted.name)
     if number is None:
         return
-    start_ns, end_ns = wanted.start_ns, wanted.end_ns
+    most = gateway.settings.export_max_quotes
+    count = await history.count_rows("quotes", number, None, wanted.start_ns, wanted.end_ns)
+    if count > most:
+        raise ProblemError(
+            422,
+            f"{count} quotes are in this period, more than one export gives",
+            field="start",
+            value=None if wanted.start_ns is None else iso_utc(wanted.start_ns),
+            allowed=f"a period with {most} quotes at most (EXPORT_MAX_QUOTES)",
+        )
     first_ns, last_ns = await history.quotes_span()
     if first_ns is None or last_ns is None:
         return
-    at = max(first_ns, start_ns or 0)
-    stop = last_ns + 1000 if end_ns is None else min(end_ns, last_ns + 1000)
+    at = max(first_ns, wanted.start_ns or 0)
+    stop = last_ns + 1000 if wanted.end_ns is None else min(wanted.end_ns, last_ns + 1000)
     while at < stop:
         until = min(at + WINDOW_NS, stop)
-        columns: Any = await history.quotes(number, at, until)
-        if columns is not None:
-            yield tables.quote_table(*columns)
+        after: tuple[int, int] | None = None
+        while (page := await history.quotes(number, at, until, CHUNK, after)) is not None:
+            ids, ts_ns, values = page
+            yield await asyncio.to_thread(tables.quote_table, ids, ts_ns, values)
+            if len(ids) < CHUNK:
+                break
+            after = int(ts_ns[-1]), int(ids[-1])
         at = until

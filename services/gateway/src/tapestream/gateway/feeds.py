@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
-from nats.js.errors import KeyWrongLastSequenceError
+import structlog
 
-from tapestream.common.contracts.feeds import DEFAULT_OWNER, wanted_symbols
+from tapestream.common.contracts.feeds import DEFAULT_OWNER, readable_names, wanted_names
 from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import FeedWant
-from tapestream.gateway.buckets import read_want, read_wants, write_want
+from tapestream.gateway.buckets import feeds_revision, read_wants, write_want
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.problems import FieldError, ProblemError
+
+log = structlog.get_logger(__name__)
 
 TRIES = 20
 """Writers that meet try again; each try loses to one that succeeded."""
@@ -19,22 +22,23 @@ TRIES = 20
 
 async def active_symbols(gateway: Gateway) -> list[str]:
     """Everything that anybody wants streaming, as it is shown outside."""
-    wants = await read_wants(gateway.bus)
-    return sorted(gateway.memory.shown(name) for name in _union(gateway, wants))
+    return _shown(gateway, await read_wants(gateway.bus))
 
 
 async def start(gateway: Gateway, owner: str, symbols: list[str]) -> list[str]:
     """Add symbols to what an owner wants; returns all active ones.
 
-    Raises ProblemError (422) for an empty list, unknown symbols, and more than MAX_SYMBOLS.
+    Raises ProblemError: 422 for an empty list, unknown symbols, and more than MAX_SYMBOLS over all
+    owners, however many of them start at once; 409 where others keep changing what streams.
     """
     names = _checked(gateway, symbols)
     for _ in range(TRIES):
-        want, revision = await read_want(gateway.bus, owner)
-        had = _names(gateway, owner, want)
+        revision = await feeds_revision(gateway.bus)
+        wants = await read_wants(gateway.bus)
+        had = _names(gateway, owner, wants)
         together = list(dict.fromkeys([*had, *names]))
-        others = {k: v for k, v in (await read_wants(gateway.bus)).items() if k != owner}
-        everything = _union(gateway, others | {owner: _want(together)})
+        after = wants | {owner: _want(together)}
+        everything = _union(gateway, after)
         most = gateway.settings.max_symbols
         if len(everything) > most:
             raise ProblemError(
@@ -44,26 +48,36 @@ async def start(gateway: Gateway, owner: str, symbols: list[str]) -> list[str]:
                 value=", ".join(symbols),
                 allowed=f"{most} symbols at most over all owners; stop others first",
             )
-        if together == had or await write_want(gateway.bus, owner, _want(together), revision):
-            return await active_symbols(gateway)
-    raise KeyWrongLastSequenceError(description="too many writers")
+        if together == had:
+            return _shown(gateway, wants)
+        if await write_want(gateway.bus, owner, after[owner], revision):
+            return _shown(gateway, after)
+    raise _contended()
 
 
 async def stop(gateway: Gateway, owner: str, symbols: list[str] | None) -> tuple[list[str], list[str]]:
     """Take symbols away from what an owner wants; returns them and all that are still active.
 
-    None means all of this owner's. Raises ProblemError (422) for an empty list and unknown symbols.
+    None means all of this owner's. Raises ProblemError: 422 for an empty list and unknown symbols, 409
+    where others keep changing what streams.
     """
     names = None if symbols is None else _checked(gateway, symbols)
     for _ in range(TRIES):
-        want, revision = await read_want(gateway.bus, owner)
-        had = _names(gateway, owner, want)
+        revision = await feeds_revision(gateway.bus)
+        wants = await read_wants(gateway.bus)
+        had = _names(gateway, owner, wants)
         left = [] if names is None else [name for name in had if name not in names]
-        gone = had if names is None else names
-        unchanged = left == had and (want is not None or owner != DEFAULT_OWNER)
-        if unchanged or await write_want(gateway.bus, owner, _want(left), revision):
-            return [gateway.memory.shown(name) for name in gone], await active_symbols(gateway)
-    raise KeyWrongLastSequenceError(description="too many writers")
+        gone = [gateway.memory.shown(name) for name in (had if names is None else names)]
+        if left == had and (owner in wants or owner != DEFAULT_OWNER):
+            return gone, _shown(gateway, wants)
+        after = wants | {owner: _want(left)}
+        if await write_want(gateway.bus, owner, after[owner], revision):
+            return gone, _shown(gateway, after)
+    raise _contended()
+
+
+def _contended() -> ProblemError:
+    return ProblemError(409, "others are changing what streams at the same moment; try again")
 
 
 def _checked(gateway: Gateway, symbols: list[str]) -> list[InstrumentName]:
@@ -107,11 +121,11 @@ def _wrong(place: int, text: str, allowed: str, detail: str) -> FieldError:
     )
 
 
-def _names(gateway: Gateway, owner: str, want: FeedWant | None) -> list[InstrumentName]:
+def _names(gateway: Gateway, owner: str, wants: dict[str, FeedWant]) -> list[InstrumentName]:
     """What an owner wants now. The default one wants all on offer until it has said something."""
     venue = gateway.settings.venue
-    if want is not None:
-        return [InstrumentName.parse(text, venue) for text in want.symbols]
+    if owner in wants:
+        return readable_names(wants[owner], venue)[0]
     if owner != DEFAULT_OWNER:
         return []
     return [InstrumentName(symbol, venue) for symbol in gateway.catalog.available()]
@@ -121,15 +135,22 @@ def _want(names: Iterable[InstrumentName]) -> FeedWant:
     return FeedWant(symbols=[str(name) for name in names])
 
 
+def _shown(gateway: Gateway, wants: dict[str, FeedWant]) -> list[str]:
+    return sorted(gateway.memory.shown(name) for name in _union(gateway, wants))
+
+
 def _union(gateway: Gateway, wants: dict[str, FeedWant]) -> set[InstrumentName]:
-    """As ingest computes it for the default venue; other venues' symbols as they are written."""
+    """What ingest serves: the default venue's listed symbols; other venues' as they are wanted."""
     venue = gateway.settings.venue
     available = gateway.catalog.available()
-    listed = gateway.catalog.listed() or available
-    union = {
-        InstrumentName(symbol, venue) for symbol in wanted_symbols(wants, venue, available, listed).symbols
-    }
-    for want in wants.values():
-        names = (InstrumentName.parse(text, venue) for text in want.symbols)
-        union |= {name for name in names if name.venue != venue}
-    return union
+    listed = set(gateway.catalog.listed() or available)
+    names, unreadable = wanted_names(wants, venue, available)
+    for text in unreadable:
+        _tell_unreadable(text)
+    return {name for name in names if name.venue != venue or name.symbol in listed}
+
+
+@lru_cache(maxsize=1000)
+def _tell_unreadable(text: str) -> None:
+    """Once for each text, not at each request."""
+    log.warning("wanted_symbol_unreadable", symbol=text[:64])

@@ -16,7 +16,6 @@ from tapestream.common.errors import NotConnectedError
 from tapestream.common.telemetry.health import Health
 from tapestream.gateway import metrics
 from tapestream.gateway.core.catalog import Catalog
-from tapestream.gateway.counts import Counts
 from tapestream.gateway.feed import Feed
 from tapestream.gateway.history import History
 from tapestream.gateway.market import Memory
@@ -39,7 +38,6 @@ class Gateway:
     feed: Feed
     catalog: Catalog
     history: History
-    counts: Counts
     services: ServicesSeen = field(default_factory=ServicesSeen)
     started_at: float = field(default_factory=time.monotonic)
     version: str = VERSION
@@ -50,7 +48,6 @@ class Gateway:
         """Everything but the connections."""
         memory = Memory(settings.venue, settings.tick_buffer_size, settings.bar_buffer_size)
         hub = Hub()
-        history = History(settings.database_address, settings.database_pool_size)
         return cls(
             settings,
             subjects,
@@ -59,8 +56,7 @@ class Gateway:
             hub,
             Feed(subjects, memory, hub),
             Catalog(settings.venue, settings.available_symbols, settings.max_symbols),
-            history,
-            Counts(history),
+            History(settings.database_address, settings.database_pool_size),
         )
 
     @property

@@ -20,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 
 from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import Bar, BarSource
+from tapestream.common.contracts.timeframes import DAY_NS
 from tapestream.common.db.engine import make_engine
 from tapestream.common.db.faults import describe
 from tapestream.common.errors import NotConnectedError
@@ -40,7 +41,7 @@ _QUOTE_COLUMNS = """
            string_agg(float8send(bid), ''::bytea), string_agg(float8send(bid_qty), ''::bytea),
            string_agg(float8send(ask), ''::bytea), string_agg(float8send(ask_qty), ''::bytea)
     FROM (SELECT id, ts, bid, bid_qty, ask, ask_qty FROM quotes
-          WHERE {where} ORDER BY ts, id) AS page
+          WHERE {where} ORDER BY ts, id LIMIT :limit) AS page
 """
 _BARS = """
     SELECT {ns} AS ts_ns, open, high, low, close, volume, quote_volume, buy_volume,
@@ -49,6 +50,10 @@ _BARS = """
 """
 _NS = "(extract(epoch FROM ts) * 1000000)::int8 * 1000"
 """Exact: extract gives a decimal number."""
+
+
+_OWN = "instrument_id = :instrument"
+_NONE = "SELECT 0::int8 AS rows"
 
 
 AWAY: tuple[type[Exception], ...] = (DBAPIError, PoolTimeoutError, OSError)
@@ -158,17 +163,33 @@ class History:
         columns = _trade_columns(row)
         return columns if oldest_first else _reversed(columns)
 
-    async def count_trades(
-        self, instrument_id: int, before_id: int | None, start_ns: int | None, end_ns: int | None
+    async def count_rows(
+        self, table: str, instrument_id: int, before_id: int | None, start_ns: int | None, end_ns: int | None
     ) -> int:
-        """How many trades of a period there are below an id."""
-        conditions, values = _period(start_ns, end_ns)
-        conditions.append("instrument_id = :instrument")
-        values["instrument"] = instrument_id
+        """How many trades or quotes of a period there are below an id; ``table`` says which.
+
+        Whole days are counted by the recorder; only what a period takes of its first and last day,
+        and what lies above the id, is counted here.
+        """
+        values: dict[str, Any] = {"instrument": instrument_id, "table": table}
+        first = None if start_ns is None else -(-start_ns // DAY_NS)
+        last = None if end_ns is None else end_ns // DAY_NS
+        counted, edges = "", [(start_ns, end_ns)]
+        if first is None or last is None or first < last:
+            counted = f"SELECT rows FROM day_counts WHERE {_days(first, last, values)} UNION ALL "  # noqa: S608 - our own words
+            edges = [(start_ns, first * DAY_NS)] if start_ns is not None and first is not None else []
+            edges += [(last * DAY_NS, end_ns)] if end_ns is not None and last is not None else []
+        parts: list[str] = []
+        for number, edge in enumerate(edges):
+            conditions, bounds = _period(*edge, name=f"edge{number}")
+            parts.append(_counting(table, "", conditions))
+            values |= bounds
         if before_id is not None:
-            conditions.append("id < :before")
-            values["before"] = before_id
-        query = f"SELECT count(*) FROM trades WHERE {' AND '.join(conditions)}"  # noqa: S608 - our own words
+            conditions, bounds = _period(start_ns, end_ns)
+            parts.append(_counting(table, "-", ["id >= :before", *conditions]))
+            values |= bounds | {"before": before_id}
+        # one statement: all parts are of one moment
+        query = f"SELECT sum(rows)::int8 FROM ({counted}{' UNION ALL '.join([_NONE, *parts])}) AS parts"  # noqa: S608 - our own words
         async with self.connect() as connection:
             return (await connection.execute(sa.text(query), values)).scalar() or 0
 
@@ -195,13 +216,22 @@ class History:
         return ends[0], ends[1]
 
     async def quotes(
-        self, instrument_id: int, start_ns: int, end_ns: int
+        self, instrument_id: int, start_ns: int, end_ns: int, limit: int, after: tuple[int, int] | None = None
     ) -> tuple[Int64, Int64, list[Float64]] | None:
-        """Ids, times and (bid, bid_qty, ask, ask_qty) of a short period; None where there are none."""
+        """Ids, times and (bid, bid_qty, ask, ask_qty) of a short period, oldest first; None where there are none.
+
+        At most ``limit``, those behind the time and id ``after``.
+        """
         conditions, values = _period(start_ns, end_ns)
-        query = _QUOTE_COLUMNS.format(where=" AND ".join([*conditions, "instrument_id = :instrument"]))
+        if after is not None:
+            conditions.append(
+                "(ts, id) > (to_timestamp(0) + :after_us * interval '1 microsecond', :after_id)"
+            )
+            values |= {"after_us": after[0] // 1000, "after_id": after[1]}
+        query = _QUOTE_COLUMNS.format(where=" AND ".join([*conditions, _OWN]))
+        values |= {"instrument": instrument_id, "limit": limit}
         async with self.connect() as connection:
-            row = (await connection.execute(sa.text(query), values | {"instrument": instrument_id})).one()
+            row = (await connection.execute(sa.text(query), values)).one()
         if row[0] is None:
             return None
         return (
@@ -245,15 +275,32 @@ class History:
             return (await connection.execute(sa.text(query), values)).scalar() or 0
 
 
-def _period(start_ns: int | None, end_ns: int | None) -> tuple[list[str], dict[str, Any]]:
+def _period(
+    start_ns: int | None, end_ns: int | None, name: str = "period"
+) -> tuple[list[str], dict[str, Any]]:
     """A start is included, an end is not. Times are kept to the microsecond: both are rounded up."""
     conditions: list[str] = []
     values: dict[str, Any] = {}
-    for name, sign, ts_ns in (("start", ">=", start_ns), ("end", "<", end_ns)):
+    for end, sign, ts_ns in (("start", ">=", start_ns), ("end", "<", end_ns)):
         if ts_ns is not None:
-            conditions.append(f"ts {sign} to_timestamp(0) + :{name}_us * interval '1 microsecond'")
-            values[f"{name}_us"] = -(-ts_ns // 1000)
+            conditions.append(f"ts {sign} to_timestamp(0) + :{name}_{end}_us * interval '1 microsecond'")
+            values[f"{name}_{end}_us"] = -(-ts_ns // 1000)
     return conditions, values
+
+
+def _days(first: int | None, last: int | None, values: dict[str, Any]) -> str:
+    """Condition on ``day_counts`` for the days from ``first`` to before ``last``, counted since 1970."""
+    conditions = ["table_name = :table", _OWN]
+    for name, sign, day in (("first_day", ">=", first), ("last_day", "<", last)):
+        if day is not None:
+            conditions.append(f"day {sign} date '1970-01-01' + cast(:{name} AS int)")
+            values[name] = day
+    return " AND ".join(conditions)
+
+
+def _counting(table: str, sign: str, conditions: list[str]) -> str:
+    where = " AND ".join([_OWN, *conditions])
+    return f"SELECT {sign}count(*) FROM {table} WHERE {where}"  # noqa: S608 - our own words
 
 
 def _trade_columns(row: Any) -> TradeColumns:

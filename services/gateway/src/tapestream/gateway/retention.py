@@ -1,21 +1,21 @@
-"""Deleting old history."""
+"""Asking the recorder, whose tables they are, to delete old history."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 
-from psycopg import AsyncConnection, sql
+import nats.errors
 from pydantic import BaseModel, Field
 
+from tapestream.common.bus.headers import TRACEPARENT
+from tapestream.common.contracts.messages import CleanReply, CleanRequest, decoder, encode
 from tapestream.common.contracts.timeframes import DAY_NS
-from tapestream.common.db.engine import connect
-from tapestream.common.db.partitions import day_of, drop_partitions_before, list_partitions, partition_name
 from tapestream.gateway.core.times import iso_utc
 from tapestream.gateway.gateway import Gateway
-from tapestream.gateway.history import NoDatabaseError
+from tapestream.gateway.problems import ProblemError
 
-CONNECT_TIMEOUT_S = 5.0
+TIMEOUT_S = 60.0
+_decode_reply = decoder(CleanReply).decode
 
 
 class Cleaned(BaseModel):
@@ -32,40 +32,26 @@ def cutoff(days: float) -> int:
     return time.time_ns() - int(days * DAY_NS)
 
 
-async def clean(gateway: Gateway, cutoff_ns: int) -> Cleaned:
-    """Delete what is older. Raises psycopg errors and TimeoutError while the database is away or busy."""
-    if not gateway.history.configured:
-        raise NoDatabaseError("no database is configured: set DATABASE_URL")
-    deleted: dict[str, int] = {}
-    dropped: list[str] = []
-    async with asyncio.timeout(CONNECT_TIMEOUT_S):
-        connection = await connect(gateway.settings.database_address, "tapestream gateway-retention")
-    async with connection:
-        for table in ("trades", "quotes"):
-            deleted[table] = await _count_before(connection, table, day_of(cutoff_ns))
-            dropped += await drop_partitions_before(connection, table, day_of(cutoff_ns))
-            deleted[table] += await _delete(connection, table, "ts", cutoff_ns)
-        for table, column in (("bars", "ts"), ("gaps", "detected_at")):
-            deleted[table] = await _delete(connection, table, column, cutoff_ns)
-    gateway.counts.forget()
-    return Cleaned(older_than=iso_utc(cutoff_ns), deleted=deleted, dropped_partitions=dropped)
+async def clean(gateway: Gateway, cutoff_ns: int, traceparent: str) -> Cleaned:
+    """Have deleted what is older.
 
-
-async def _count_before(connection: AsyncConnection, table: str, day: int) -> int:
-    total = 0
-    for name in await list_partitions(connection, table):
-        if name < partition_name(table, day):
-            cursor = await connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name)))
-            row = await cursor.fetchone()
-            total += row[0] if row else 0
-    return total
-
-
-async def _delete(connection: AsyncConnection, table: str, column: str, cutoff_ns: int) -> int:
-    cursor = await connection.execute(
-        sql.SQL("DELETE FROM {} WHERE {} < to_timestamp(0) + %s * interval '1 microsecond'").format(
-            sql.Identifier(table), sql.Identifier(column)
-        ),
-        [cutoff_ns // 1000],
+    Raises ProblemError: 503 where no recorder answers or it cannot delete now, 504 where it takes too long.
+    """
+    request = encode(CleanRequest(older_than_ns=cutoff_ns))
+    subject = gateway.subjects.rpc("recorder", "clean")
+    try:
+        answer = await gateway.bus.nc.request(
+            subject, request, timeout=TIMEOUT_S, headers={TRACEPARENT: traceparent}
+        )
+    except nats.errors.NoRespondersError:
+        raise ProblemError(503, "the recorder does not answer: nobody can delete history now") from None
+    except (nats.errors.TimeoutError, TimeoutError):
+        raise ProblemError(
+            504, f"the recorder has not finished within {TIMEOUT_S:g} s; it goes on deleting"
+        ) from None
+    reply = _decode_reply(answer.data)
+    if reply.error:
+        raise ProblemError(503, f"not everything could be deleted now: {reply.error}")
+    return Cleaned(
+        older_than=iso_utc(cutoff_ns), deleted=reply.deleted, dropped_partitions=reply.dropped_partitions
     )
-    return cursor.rowcount

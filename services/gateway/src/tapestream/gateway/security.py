@@ -13,8 +13,12 @@ from urllib.parse import parse_qs
 
 from tapestream.gateway.settings import GatewaySettings, is_loopback
 
-OPEN_PATHS = ("/health",)
-"""Prefixes of paths that need no token."""
+OPEN_PATHS = ("/health", "/docs", "/redoc", "/openapi.json", "/asyncapi", "/asyncapi.json")
+"""Prefixes of paths that need no token: how we are, and what the API is, which holds no data.
+
+A browser can open the page only so; it asks for the token and sends it as a header, never in an
+address, where histories and logs would keep it.
+"""
 _READING = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -79,7 +83,7 @@ class Guard:
 
     @staticmethod
     def _is_open(head: Head) -> bool:
-        path = head.path.removeprefix("/api/v1")
+        path = head.path.removeprefix("/api").removeprefix("/v1")
         return any(path == prefix or path.startswith(f"{prefix}/") for prefix in OPEN_PATHS)
 
     def _has_token(self, head: Head) -> bool:

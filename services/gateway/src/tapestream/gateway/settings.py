@@ -32,7 +32,8 @@ class GatewaySettings(Settings):
         description="Origins whose pages may use the API; * means any and takes credentials away",
     )
     api_token: SecretStr = Field(
-        SecretStr(""), description="Guards everything but health; required when HOST is not loopback"
+        SecretStr(""),
+        description="Guards everything but health and /docs; required when HOST is not loopback",
     )
     required_services: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["ingest", "bars", "recorder"],
@@ -72,6 +73,8 @@ class GatewaySettings(Settings):
     ws_resume_trades: int = Field(
         200_000, ge=0, description="How many missed trades a resuming client is sent at most"
     )
+
+    export_max_quotes: int = Field(20_000_000, ge=1, description="How many quotes one export gives at most")
 
     database_pool_size: int = Field(5, ge=1, le=100, description="Connections to Postgres")
     backfill_timeout_s: float = Field(60.0, gt=0, le=600, description="How long a backfill may take")

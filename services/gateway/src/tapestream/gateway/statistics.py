@@ -16,10 +16,17 @@ _ENDS = """
             * 1000000)::int8
     FROM instruments AS i
 """
+_TICKS = """
+    SELECT instrument_id, sum(rows)::int8 FROM day_counts WHERE table_name = 'trades' GROUP BY 1
+"""
 _BARS = """
-    SELECT instrument_id, timeframe, count(*), (extract(epoch FROM min(ts)) * 1000000)::int8,
-        (extract(epoch FROM max(ts)) * 1000000)::int8
-    FROM bars GROUP BY 1, 2
+    SELECT c.instrument_id, c.timeframe, c.rows, (extract(epoch FROM ends.first) * 1000000)::int8,
+        (extract(epoch FROM ends.last) * 1000000)::int8
+    FROM bar_counts AS c, LATERAL (
+        SELECT min(ts) AS first, max(ts) AS last FROM bars
+        WHERE instrument_id = c.instrument_id AND timeframe = c.timeframe
+    ) AS ends
+    WHERE c.rows > 0
 """
 
 
@@ -44,9 +51,10 @@ class DatabaseStats(BaseModel):
 
 
 async def database_stats(gateway: Gateway) -> DatabaseStats:
-    """Exact counts. Raises sqlalchemy errors while the database is away."""
-    counts = await gateway.counts.trades()
+    """Exact counts, all of one moment. Raises sqlalchemy errors while the database is away."""
     async with gateway.history.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        counts = dict(row.tuple() for row in await connection.execute(sa.text(_TICKS)))
         instruments = (await connection.execute(sa.text(_ENDS))).all()
         bars = (await connection.execute(sa.text(_BARS))).all()
         gaps = (await connection.execute(sa.text("SELECT count(*) FROM gaps"))).scalar() or 0
@@ -58,7 +66,7 @@ async def database_stats(gateway: Gateway) -> DatabaseStats:
     symbols: dict[str, SymbolStats] = {}
     for number, venue, symbol, first_us, last_us in instruments:
         own = [row for row in bars if row[0] == number]
-        ticks = counts.by_instrument.get(number, 0)
+        ticks = counts.get(number, 0)
         if not ticks and not own:
             continue
         firsts = [one for one in (first_us, *(row[3] for row in own)) if one is not None]
@@ -73,7 +81,7 @@ async def database_stats(gateway: Gateway) -> DatabaseStats:
         )
     return DatabaseStats(
         symbols=symbols,
-        total_ticks=counts.rows,
+        total_ticks=sum(counts.values()),
         total_bars=sum(one.bars for one in symbols.values()),
         gaps=gaps,
         size_bytes=size_bytes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import nats.errors
@@ -17,10 +18,12 @@ from tapestream.gateway.core.merge import in_period, merge_trades
 from tapestream.gateway.feed import columns_of
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.history import AWAY, away_text
+from tapestream.gateway.problems import ProblemError
 from tapestream.gateway.readable import readable_trades
 from tapestream.gateway.ws.replay import StreamReplay
 
 READ_ATTEMPTS = 4
+STREAM_FAULTS = (nats.errors.Error, NotFoundError, NotConnectedError, TimeoutError, OSError)
 log = structlog.get_logger(__name__)
 
 COUNT_TIMEOUT_S = 1.0
@@ -53,7 +56,7 @@ class Ticks:
         """The last ``limit`` trades of a period, oldest first, and whether there are older ones.
 
         While the database is away memory answers alone and ``warnings`` says so; a question that
-        memory has nothing for raises sqlalchemy errors.
+        memory has nothing for raises sqlalchemy errors. Raises ProblemError like :meth:`unrecorded`.
         """
         held = self.from_memory(period)
         if len(held) > limit:
@@ -106,27 +109,99 @@ class Ticks:
         )
         return merge_trades(recorded, between)
 
-    async def unrecorded(
-        self, number: int | None, border: int, period: Period, most: int | None = None
-    ) -> TradeColumns:
-        """Trades before memory's oldest one that the recorder has not written yet; the newest ``most``."""
-        memory = self._gateway.memory.get(self._name)
-        if memory is None or memory.trades.prev_id < 0:
-            return no_trades()
-        recorded = await self._gateway.history.recorded_up_to(number) if number is not None else -1
-        if recorded >= memory.trades.prev_id:
+    async def unrecorded(self, number: int | None, border: int, period: Period, most: int) -> TradeColumns:
+        """The newest ``most`` trades before memory's oldest one that the recorder has not written yet.
+
+        Raises ProblemError (503) where the stream cannot be read: no answer has a hole.
+        """
+        recorded = await self.recorded_head(number)
+        if recorded is None:
             return no_trades()
         before = border if period.before_id is None else min(border, period.before_id)
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
-                if most is None:
-                    return (await self._from_stream(recorded, before, period))[0]
                 return await self._newest_from_stream(recorded, before, period, most)
-            except (nats.errors.Error, NotFoundError, NotConnectedError, TimeoutError, OSError) as error:
-                log.warning("border_unreadable", symbol=str(self._name), error=repr(error), attempt=attempt)
-                await asyncio.sleep(0.2 * attempt)
-        log.error("answer_has_a_hole", symbol=str(self._name), after_id=recorded, before_id=before)
-        return no_trades()
+            except STREAM_FAULTS as error:
+                await self._pause(attempt, error)
+        raise self._unreadable(recorded, before)
+
+    async def recorded_head(self, number: int | None) -> int | None:
+        """Id up to which history is whole, -1 for nothing; None where that is as far as memory begins."""
+        memory = self._gateway.memory.get(self._name)
+        if memory is None or memory.trades.prev_id < 0:
+            return None
+        recorded = await self._gateway.history.recorded_up_to(number) if number is not None else -1
+        return None if recorded >= memory.trades.prev_id else recorded
+
+    async def expect_stream(self, after_id: int, before_id: int) -> None:
+        """Raises ProblemError (503) where the stream, which alone has what lies between, does not answer."""
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                await self._gateway.bus.js.stream_info(self._gateway.subjects.stream(MARKET))
+            except STREAM_FAULTS as error:
+                await self._pause(attempt, error)
+            else:
+                return
+        raise self._unreadable(after_id, before_id)
+
+    async def backlog(
+        self, after_id: int, before_id: int, period: Period, size: int
+    ) -> AsyncIterator[TradeColumns]:
+        """Trades between two ids from the stream, oldest first, in parts of about ``size`` rows.
+
+        A stream that falls silent is asked again from where it stopped; raises ProblemError where it stays so.
+        """
+        attempt = 0
+        while True:
+            try:
+                async for part in self._parts(after_id, before_id, period, size):
+                    yield part
+                    after_id, attempt = int(part.id[-1]), 0
+            except STREAM_FAULTS as error:
+                attempt += 1
+                if attempt == READ_ATTEMPTS:
+                    raise self._unreadable(after_id, before_id) from None
+                await self._pause(attempt, error)
+            else:
+                return
+
+    async def _parts(
+        self, after_id: int, before_id: int, period: Period, size: int
+    ) -> AsyncIterator[TradeColumns]:
+        bus = self._gateway.bus
+        subject = bus.subjects.trade(self._name.venue, self._name.symbol)
+        start, _ = await self._sequence_after(subject, after_id)
+        parts: list[TradeColumns] = []
+        held = 0
+        async with StreamReplay(bus, MARKET, [subject], start) as replay:
+            is_done = False
+            while not is_done and (messages := await replay.next()):
+                for message in messages:
+                    batch = readable_trades(message.data, message.subject, message.seq)
+                    if batch is None or is_done:
+                        continue
+                    part = columns_of(batch, range(len(batch.id)))
+                    part = part.where((part.id > after_id) & (part.id < before_id))
+                    parts.append(in_period(part, period.start_ns, period.end_ns))
+                    held += len(parts[-1])
+                    is_done = batch.id[-1] >= before_id - 1
+                    if held >= size:
+                        yield join_columns(parts)
+                        parts, held = [], 0
+        if held:
+            yield join_columns(parts)
+
+    async def _pause(self, attempt: int, error: Exception) -> None:
+        log.warning("border_unreadable", symbol=str(self._name), error=repr(error), attempt=attempt)
+        await asyncio.sleep(0.2 * attempt)
+
+    def _unreadable(self, after_id: int, before_id: int) -> ProblemError:
+        return ProblemError(
+            503,
+            f"trades {after_id + 1} to {before_id - 1} of {self._name} are not recorded yet, and NATS, which has "
+            "them, does not answer; try again shortly",
+            headers={"Retry-After": "1"},
+        )
 
     async def _newest_from_stream(
         self, after_id: int, before_id: int, period: Period, most: int
@@ -145,28 +220,16 @@ class Ticks:
         return found.rows(max(0, len(found) - most), len(found))
 
     async def _from_stream(
-        self, after_id: int, before_id: int, period: Period, most: int | None = None
+        self, after_id: int, before_id: int, period: Period, most: int
     ) -> tuple[TradeColumns, bool]:
-        """Trades between two ids (the newest ``most``), and whether the stream has no older ones."""
-        bus = self._gateway.bus
-        subject = bus.subjects.trade(self._name.venue, self._name.symbol)
-        start, is_all = await self._sequence_after(subject, after_id)
-        parts: list[TradeColumns] = []
-        async with StreamReplay(bus, MARKET, [subject], start) as replay:
-            while messages := await replay.next():
-                for message in messages:
-                    batch = readable_trades(message.data, message.subject, message.seq)
-                    if batch is None:
-                        continue
-                    part = columns_of(batch, range(len(batch.id)))
-                    part = part.where((part.id > after_id) & (part.id < before_id))
-                    parts.append(in_period(part, period.start_ns, period.end_ns))
-                    if batch.id[-1] >= before_id - 1:
-                        return join_columns(parts), is_all
-                if most is not None and sum(map(len, parts)) > 2 * most:
-                    joined = join_columns(parts)
-                    parts = [joined.rows(len(joined) - most, len(joined))]
-        return join_columns(parts), is_all
+        """The newest ``most`` trades between two ids, and whether the stream has no older ones."""
+        subject = self._gateway.subjects.trade(self._name.venue, self._name.symbol)
+        _, is_all = await self._sequence_after(subject, after_id)
+        newest = no_trades()
+        async for part in self._parts(after_id, before_id, period, most):
+            newest = join_columns([newest, part])
+            newest = newest.rows(max(0, len(newest) - most), len(newest))
+        return newest, is_all
 
     async def _sequence_after(self, subject: str, trade_id: int) -> tuple[int, bool]:
         """Stream sequence from which on trades after an id are found, by halving.
@@ -195,16 +258,19 @@ class Ticks:
         return low, low <= state.first_seq
 
     async def count(self, period: Period) -> int | None:
-        """How many trades a period has; None where counting takes too long."""
-        held = len(self.from_memory(period))
+        """How many trades a period has; None where counting takes too long or the recorder lags behind memory."""
+        held, border = len(self.from_memory(period)), _least(self.border_id, period.before_id)
         history = self._gateway.history
         try:
             number = await history.instrument_id(self._name) if history.configured else None
             if number is None:
                 return held
             async with asyncio.timeout(COUNT_TIMEOUT_S):
-                before = _least(self.border_id, period.before_id)
-                return held + await history.count_trades(number, before, period.start_ns, period.end_ns)
+                if await self.recorded_head(number) is not None:
+                    return None
+                return held + await history.count_rows(
+                    "trades", number, border, period.start_ns, period.end_ns
+                )
         except (TimeoutError, *AWAY):
             return None
 

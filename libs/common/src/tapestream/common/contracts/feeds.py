@@ -39,15 +39,36 @@ def wanted_symbols(
 ) -> Wanted:
     """The union of what owners want of one venue."""
     known = set(available if listed is None else listed)
-    unreadable: set[str] = set()
-    symbols: set[str] = set() if DEFAULT_OWNER in wants else set(available)
-    for want in wants.values():
-        for text in want.symbols:
-            try:
-                name = InstrumentName.parse(text, venue)
-            except ValueError:
-                unreadable.add(text)
-                continue
-            if name.venue == venue:
-                symbols.add(name.symbol)
+    names, unreadable = wanted_names(wants, venue, available)
+    symbols = {name.symbol for name in names if name.venue == venue}
     return Wanted(sorted(symbols & known), (symbols - known) | unreadable)
+
+
+def wanted_names(
+    wants: Mapping[str, FeedWant], venue: str, available: list[str]
+) -> tuple[set[InstrumentName], set[str]]:
+    """The union of what owners want of all venues, listed or not, and what cannot be read.
+
+    ``venue`` is the default one, whose ``available`` symbols count until the default owner has spoken.
+    """
+    names: set[InstrumentName] = set()
+    if DEFAULT_OWNER not in wants:
+        names = {InstrumentName(symbol, venue) for symbol in available}
+    unreadable: set[str] = set()
+    for want in wants.values():
+        own, wrong = readable_names(want, venue)
+        names.update(own)
+        unreadable.update(wrong)
+    return names, unreadable
+
+
+def readable_names(want: FeedWant, venue: str) -> tuple[list[InstrumentName], list[str]]:
+    """What one owner wants, each once, and the texts that are no instrument's name."""
+    names: dict[InstrumentName, None] = {}
+    unreadable: list[str] = []
+    for text in want.symbols:
+        try:
+            names[InstrumentName.parse(text, venue)] = None
+        except ValueError:
+            unreadable.append(text)
+    return list(names), unreadable

@@ -227,6 +227,20 @@ class BackfillReply(Message, frozen=True, kw_only=True):
     error: str = ""
 
 
+class CleanRequest(Message, frozen=True, kw_only=True):
+    """``rpc.recorder.clean``: delete the history before an instant."""
+
+    older_than_ns: int
+
+
+class CleanReply(Message, frozen=True, kw_only=True):
+    deleted: dict[str, int] = {}
+    """Table → rows."""
+    dropped_partitions: list[str] = []
+    """Days that were dropped as a whole."""
+    error: str = ""
+
+
 _M = TypeVar("_M", bound=Message)
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode

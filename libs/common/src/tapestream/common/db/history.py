@@ -21,7 +21,17 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from tapestream.common.db.tables import Bar, Gap, Instrument, Quote, QuoteHead, Trade, TradeHead
+from tapestream.common.db.tables import (
+    Bar,
+    BarCount,
+    DayCount,
+    Gap,
+    Instrument,
+    Quote,
+    QuoteHead,
+    Trade,
+    TradeHead,
+)
 
 
 class InstrumentRow(NamedTuple):
@@ -83,7 +93,7 @@ class GapRow(NamedTuple):
 
 
 class TableStats(NamedTuple):
-    """About one table. ``rows`` is Postgres' estimate, which is exact enough and costs nothing."""
+    """About one table."""
 
     table: str
     rows: int
@@ -176,7 +186,8 @@ async def stats(connection: AsyncConnection) -> list[TableStats]:
     """Rows, bytes and period of trades, quotes, bars and gaps, without reading whole tables."""
     found = []
     for table, ends in _ENDS.items():
-        rows, size_bytes = (await connection.execute(_SIZE, {"name": table})).one()
+        rows = (await connection.execute(_ROWS[table])).scalar() or 0
+        size_bytes = (await connection.execute(_SIZE, {"name": table})).scalar() or 0
         oldest, newest = await ends(connection)
         found.append(TableStats(table, rows, size_bytes, oldest, newest))
     return found
@@ -185,10 +196,18 @@ async def stats(connection: AsyncConnection) -> list[TableStats]:
 _Ends = tuple[datetime | None, datetime | None]
 
 _SIZE = sa.text("""
-    SELECT coalesce(sum(s.n_live_tup), 0)::int8, coalesce(sum(pg_total_relation_size(t.relid)), 0)::int8
-    FROM pg_partition_tree(cast(:name AS regclass)) AS t
-    LEFT JOIN pg_stat_user_tables AS s ON s.relid = t.relid WHERE t.isleaf
+    SELECT sum(pg_total_relation_size(relid))::int8 FROM pg_partition_tree(cast(:name AS regclass)) WHERE isleaf
 """)
+_ROWS: dict[str, sa.Executable] = {
+    **{
+        table: sa.select(sa.cast(sa.func.sum(DayCount.rows), sa.BigInteger)).where(
+            col(DayCount.table_name) == table
+        )
+        for table in ("trades", "quotes")
+    },
+    "bars": sa.select(sa.cast(sa.func.sum(BarCount.rows), sa.BigInteger)),
+    "gaps": sa.select(sa.func.count()).select_from(Gap),
+}
 _BAR_ENDS = sa.text("""
     WITH RECURSIVE series AS (  -- one index probe for each instrument and timeframe
         (SELECT instrument_id, timeframe FROM bars ORDER BY 1, 2 LIMIT 1)

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection, sql
 
 from tapestream.common.contracts.timeframes import DAY_NS
 from tapestream.common.db import locks
+from tapestream.common.db.counts import drop_day
 
 _EPOCH = date(1970, 1, 1)
 
@@ -60,14 +61,14 @@ async def list_partitions(connection: AsyncConnection, table: str) -> list[str]:
 
 async def drop_partitions_before(
     connection: AsyncConnection, table: str, day: int, *, wait_s: float = 2.0
-) -> list[str]:
-    """Drop the partitions of all days before ``day`` (days since 1970) and return their names.
+) -> dict[str, int]:
+    """Drop the partitions of all days before ``day`` (days since 1970); returns name → rows that it had.
 
     The connection must be in autocommit mode. Raises psycopg.errors.LockNotAvailable where readers
     hold the table for longer than ``wait_s`` seconds; what was dropped before stays dropped.
     """
     first_kept = partition_name(table, day)
-    dropped: list[str] = []
+    dropped: dict[str, int] = {}
     for name in await list_partitions(connection, table):
         if name >= first_kept:
             break
@@ -77,5 +78,10 @@ async def drop_partitions_before(
             )
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", [locks.PARTITIONS])
             await connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
-        dropped.append(name)
+            rows = await drop_day(connection, table, _day_of_partition(name))
+        dropped[name] = rows
     return dropped
+
+
+def _day_of_partition(name: str) -> int:
+    return (datetime.strptime(name.rpartition("_")[2], "%Y%m%d").date() - _EPOCH).days  # noqa: DTZ007 - a day

@@ -9,11 +9,12 @@ make the tables; a test keeps both alike.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     DateTime,
     Double,
     Identity,
@@ -133,6 +134,27 @@ class Bar(SQLModel, table=True):
     last_id: int = Field(sa_column=_column(BigInteger))
     rev: int = Field(sa_column=_column(Integer))
     source: str = Field(sa_column=_column(Text))
+
+
+class DayCount(SQLModel, table=True):
+    """Rows of ``trades`` or ``quotes`` by UTC day and instrument, written with the rows: always exact."""
+
+    __tablename__ = "day_counts"
+
+    table_name: str = Field(sa_column=_column(Text, primary_key=True))
+    day: date = Field(sa_column=_column(Date, primary_key=True))
+    instrument_id: int = Field(sa_column=_column(Integer, primary_key=True))
+    rows: int = Field(sa_column=_column(BigInteger))
+
+
+class BarCount(SQLModel, table=True):
+    """Rows of ``bars`` by series, written with the rows: always exact."""
+
+    __tablename__ = "bar_counts"
+
+    instrument_id: int = Field(sa_column=_column(Integer, primary_key=True))
+    timeframe: str = Field(sa_column=_column(Text, primary_key=True))
+    rows: int = Field(sa_column=_column(BigInteger))
 
 
 class Gap(SQLModel, table=True):

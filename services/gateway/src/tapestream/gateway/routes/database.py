@@ -99,7 +99,10 @@ async def ticks(
     limit: Limit = 1000,
     cursor: Cursor = None,
 ) -> Response:
-    """The newest trades of a period, oldest first, as far back as they are kept."""
+    """The newest trades of a period, oldest first, as far back as they are kept.
+
+    503 where a part of them cannot be read now.
+    """
     return await live.ticks(gateway, symbol, start, end, limit, cursor)
 
 
@@ -164,9 +167,10 @@ async def gaps(
     return page_response({}, items, "gaps", following, total)
 
 
-@router.post("/cleanup", responses=responses(400))
+@router.post("/cleanup", responses=responses(400, 504))
 async def cleanup(
     gateway: TheGateway,
+    traceparent: TraceParent,
     days: Annotated[float | None, Query(ge=0, le=36_500, description="Keep this many days")] = None,
     older_than: Annotated[
         str | None, Query(max_length=64, description=f"Delete what is older: {ALLOWED_TIME}")
@@ -190,7 +194,7 @@ async def cleanup(
         raise ProblemError(
             422, "older_than is empty", field="older_than", value=older_than, allowed=ALLOWED_TIME
         )
-    return await retention.clean(gateway, cutoff_ns)
+    return await retention.clean(gateway, cutoff_ns, traceparent)
 
 
 @router.post("/backfill", responses=responses(400, 404, 502, 504))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -18,7 +19,7 @@ Kind = Annotated[Literal["ticks", "bars", "quotes"], Query(description="What to 
 Format = Annotated[Literal["csv", "parquet"], Query(alias="format", description="Form of the file")]
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The file, streamed",
+        "description": "The file, streamed. One that cannot be finished breaks off with the connection.",
         "content": {
             MEDIA_TYPES["csv"].partition(";")[0]: {"schema": {"type": "string"}},
             MEDIA_TYPES["parquet"]: {"schema": {"type": "string", "format": "binary"}},
@@ -64,10 +65,18 @@ async def _stream(
         Ohlcv(gateway, name, tf)  # complains about the timeframe while an answer still can
     if kind == "quotes" or gateway.history.configured:
         await gateway.history.ping()
+    pieces = chunks(gateway, Export(name, kind, tf, start_ns, end_ns), file_format)
+    begin = await anext(pieces)
     middle = f"{kind}-{tf}" if kind == "bars" else kind
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name.symbol)
     return StreamingResponse(
-        chunks(gateway, Export(name, kind, tf, start_ns, end_ns), file_format),
+        _all(begin, pieces),
         media_type=MEDIA_TYPES[file_format],
         headers={"Content-Disposition": f'attachment; filename="{plain}-{middle}.{file_format}"'},
     )
+
+
+async def _all(begin: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield begin
+    async for piece in pieces:
+        yield piece

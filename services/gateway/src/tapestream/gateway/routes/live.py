@@ -71,7 +71,7 @@ async def ticks(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """The newest trades of a period, oldest first."""
+    """The newest trades of a period, oldest first; 503 where a part of them cannot be read now."""
     name = known_symbol(gateway, symbol)
     start_ns, end_ns = period(start, end)
     source = Ticks(gateway, name)

@@ -27,14 +27,14 @@ class StreamStatus(BaseModel):
     buffer_stats: BufferStats
 
 
-@router.post("/stream/start", responses=responses(400))
+@router.post("/stream/start", responses=responses(400, 409))
 async def start(gateway: TheGateway, request: StreamRequest) -> Started:
     """Let symbols stream. Starting what already streams is fine."""
     active = await feeds.start(gateway, request.owner, request.symbols)
     return Started(symbols=request.symbols, active_symbols=active)
 
 
-@router.post("/stream/stop", responses=responses(400))
+@router.post("/stream/stop", responses=responses(400, 409))
 async def stop(gateway: TheGateway, request: StopRequest | None = None) -> Stopped:
     """Let symbols stream no longer on this owner's behalf. Stopping what does not stream is fine."""
     request = request or StopRequest(symbols=None, owner="default")

@@ -12,7 +12,8 @@ from nats.js import JetStreamContext, api
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.live import Incoming, incoming_of
 
-FETCH = 200
+FETCH = 50
+"""Messages at once; each may have half a megabyte."""
 
 
 class StreamReplay:

@@ -11,7 +11,9 @@ import nats.errors
 import structlog
 
 from tapestream.common.bus.connection import Bus
+from tapestream.common.contracts.messages import Bar
 from tapestream.common.contracts.streams import BARS, MARKET
+from tapestream.gateway.core.bar_ring import is_newer
 from tapestream.gateway.core.bundle import Bundle
 from tapestream.gateway.core.columns import TradeColumns
 from tapestream.gateway.core.frames import bar_payload, trade_payloads
@@ -33,6 +35,10 @@ AHEAD_S = 2.0
 
 class TooOldError(Exception):
     """What was missed cannot be had any more; the text is the reason told to the client."""
+
+
+_BarStates = dict[tuple[str, int], tuple[int, Bar, Channel]]
+"""Topic and start → position, newest state, channel."""
 
 
 @dataclass
@@ -197,28 +203,27 @@ class Resume:
         """
         if since > self._feed.bar_seq.last:
             raise TooOldError("since_unknown")
-        states: dict[tuple[str, int], tuple[int, bytes]] = {}
+        states: _BarStates = {}
         if since < self._feed.bars_from:
             states = await self._bars_from_stream(channels, since)
         for channel in channels:
             symbol, _, venue = channel.symbol.rpartition("@")
             memory = self._memory.of(venue, symbol)
             for seq, bar in self._memory.bars_of(memory, channel.timeframe).after_seq(since):
-                payload = bar_payload(channel.frame_type or "bar", memory.shown, bar, seq)
-                states[channel.topic, bar.ts_ns] = (seq, payload)
-        for _, payload in sorted(states.values(), key=lambda pair: pair[0]):
-            self._client.tell(Bundle("", [payload]))
+                _note(states, channel, seq, bar)
+        for seq, bar, channel in sorted(states.values(), key=lambda state: state[0]):
+            symbol, _, venue = channel.symbol.rpartition("@")
+            shown = self._memory.of(venue, symbol).shown
+            self._client.tell(Bundle("", [bar_payload(channel.frame_type or "bar", shown, bar, seq)]))
         go_live()
 
-    async def _bars_from_stream(
-        self, channels: Sequence[Channel], since: int
-    ) -> dict[tuple[str, int], tuple[int, bytes]]:
+    async def _bars_from_stream(self, channels: Sequence[Channel], since: int) -> _BarStates:
         by_subject: dict[str, list[Channel]] = {}
         for channel in channels:
             symbol, _, venue = channel.symbol.rpartition("@")
             subject = self._bus.subjects.bar(channel.timeframe, venue, symbol)
             by_subject.setdefault(subject, []).append(channel)
-        states: dict[tuple[str, int], tuple[int, bytes]] = {}
+        states: _BarStates = {}
         read = 0
         try:
             async with StreamReplay(self._bus, BARS, list(by_subject), stream_seq_of(since) + 1) as replay:
@@ -232,13 +237,24 @@ class Resume:
                         bar = readable_bar(message.data, message.subject, message.seq)
                         if bar is None:
                             continue
-                        seq = position(message.seq)
                         for channel in by_subject[message.subject]:
-                            symbol, _, venue = channel.symbol.rpartition("@")
-                            shown = self._memory.of(venue, symbol).shown
-                            payload = bar_payload(channel.frame_type or "bar", shown, bar, seq)
-                            states[channel.topic, bar.ts_ns] = (seq, payload)
+                            if not self._is_outdated(bar, channel):
+                                _note(states, channel, position(message.seq), bar)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             log.warning("resume_from_stream_failed", error=repr(error))
             raise TooOldError("stream_unavailable") from None
         return states
+
+    def _is_outdated(self, bar: Bar, channel: Channel) -> bool:
+        """Whether memory holds a newer state: that one was or will be handed out, and this one not after it."""
+        symbol, _, venue = channel.symbol.rpartition("@")
+        ring = self._memory.bars_of(self._memory.of(venue, symbol), bar.timeframe)
+        held = ring.between(bar.ts_ns, bar.ts_ns + 1)
+        return bool(held) and is_newer(held[0], bar)
+
+
+def _note(states: _BarStates, channel: Channel, seq: int, bar: Bar) -> None:
+    """Keep a bar unless the same or a newer state of its interval is there, as for live bars."""
+    known = states.get((channel.topic, bar.ts_ns))
+    if known is None or is_newer(bar, known[1]):
+        states[channel.topic, bar.ts_ns] = (seq, bar, channel)

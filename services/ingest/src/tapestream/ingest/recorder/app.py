@@ -15,7 +15,7 @@ from tapestream.ingest.recorder.bar_table import BarTable
 from tapestream.ingest.recorder.database_health import COMPONENT, DatabaseHealth
 from tapestream.ingest.recorder.instruments import InstrumentIds, follow_instruments
 from tapestream.ingest.recorder.quote_table import QuoteTable
-from tapestream.ingest.recorder.retention import keep_days
+from tapestream.ingest.recorder.retention import keep_days, serve_cleanups
 from tapestream.ingest.recorder.settings import RecorderSettings
 from tapestream.ingest.recorder.trade_table import TradeTable
 from tapestream.ingest.recorder.writer import Table, TableWriter
@@ -59,6 +59,7 @@ async def run(context: ProcessContext, settings: RecorderSettings) -> None:
     context.spawn(follow_instruments(bus, database_url), "instruments")
     days = {"trades": settings.keep_trades_days, "quotes": settings.keep_quotes_days}
     context.spawn(keep_days(database_url, days), "retention")
+    context.spawn(serve_cleanups(bus, database_url), "cleanup requests")
     running = [context.spawn(one.run(), "writer") for one in writers]
     await context.run_until_stopped()
     for one in writers:

@@ -13,6 +13,7 @@ from psycopg import AsyncConnection, sql
 from tapestream.common.bus.durable import Stored
 from tapestream.common.contracts.messages import Bar, Gap, decoder
 from tapestream.common.contracts.subjects import Subjects
+from tapestream.common.db.counts import add_bars
 from tapestream.ingest.recorder import ledger
 from tapestream.ingest.recorder.core import bars as bar_rules
 from tapestream.ingest.recorder.core import gaps as gap_rules
@@ -31,11 +32,15 @@ _COLUMNS: tuple[tuple[LiteralString, LiteralString], ...] = (
 _PLAIN = [name for name, _ in _COLUMNS[3:]]
 _UPSERT = sql.SQL(
     """
-    INSERT INTO bars AS old ({names})
-    SELECT * FROM unnest({arrays})
-    ON CONFLICT (instrument_id, timeframe, ts) DO UPDATE SET {moves}
-    WHERE CASE WHEN excluded.source = old.source THEN excluded.rev > old.rev
-               ELSE excluded.source = 'trades' END
+    WITH written AS (
+        INSERT INTO bars AS old ({names})
+        SELECT * FROM unnest({arrays})
+        ON CONFLICT (instrument_id, timeframe, ts) DO UPDATE SET {moves}
+        WHERE CASE WHEN excluded.source = old.source THEN excluded.rev > old.rev
+                   ELSE excluded.source = 'trades' END
+        RETURNING instrument_id, timeframe, xmax = 0 AS is_new  -- a row that was there has been locked
+    )
+    SELECT instrument_id, timeframe, count(*), count(*) FILTER (WHERE is_new) FROM written GROUP BY 1, 2
     """
 ).format(
     names=sql.SQL(", ").join(sql.Identifier(name) for name, _ in _COLUMNS),
@@ -129,5 +134,6 @@ async def _upsert(connection: AsyncConnection, flush: BarFlush) -> int:
     ]
     columns += [[getattr(bar, name) for bar in flush.bars] for name in _PLAIN[:-1]]
     columns.append([bar.source.value for bar in flush.bars])
-    cursor = await connection.execute(_UPSERT, columns)
-    return cursor.rowcount
+    found = await (await connection.execute(_UPSERT, columns)).fetchall()
+    await add_bars(connection, {(one, timeframe): new for one, timeframe, _, new in found if new})
+    return sum(written for _, _, written, _ in found)

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 
 from tapestream.common.contracts.timeframes import DAY_NS
 from tapestream.common.db.copy import CopyFormat, Rows, copy_rows
+from tapestream.common.db.counts import add_rows
 from tapestream.common.db.partitions import day_of, ensure_partition, list_partitions, partition_name
 
 
@@ -29,14 +30,17 @@ class DayCopy:
                 self._known.add(await ensure_partition(connection, self._table, day))
 
     async def write(self, connection: AsyncConnection, rows: Rows, ts_ns: npt.NDArray[np.int64]) -> None:
-        """COPY rows, each to the day of its instant, inside the caller's transaction."""
+        """COPY rows, each to the day of its instant, and count them, inside the caller's transaction."""
+        counts: dict[tuple[int, int], int] = {}
         days = _days(ts_ns)
-        if len(days) == 1:
-            await copy_rows(connection, partition_name(self._table, days[0]), self._form, rows)
-            return
-        of_row = ts_ns // DAY_NS
+        of_row = ts_ns // DAY_NS if len(days) > 1 else None
         for day in days:
-            await copy_rows(connection, partition_name(self._table, day), self._form, rows[of_row == day])
+            part = rows if of_row is None else rows[of_row == day]
+            await copy_rows(connection, partition_name(self._table, day), self._form, part)
+            of_instrument = np.bincount(part["instrument_id"])
+            for instrument_id in np.flatnonzero(of_instrument).tolist():
+                counts[day, instrument_id] = int(of_instrument[instrument_id])
+        await add_rows(connection, self._table, counts)
 
 
 def _days(ts_ns: npt.NDArray[np.int64]) -> list[int]:
