@@ -55,14 +55,10 @@ def _rate(result: dict[str, Any] | None) -> float | None:
 
 
 def _bare_throughput(bench: BenchStack) -> dict[str, Any]:
-    arguments = [bench.stack.nats, bench.stack.dsn, bench.venue_port, THROUGHPUT_TRADES]
-    with bench.ingest_away():
-        chain = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.floor", "throughput", *map(str, arguments)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-        )
-        bench.send(THROUGHPUT_TRADES, 0)
+    (venue,) = free_ports(1)
+    arguments = [bench.stack.nats, bench.stack.dsn, venue, THROUGHPUT_TRADES]
+    with _chain("throughput", *arguments) as chain:
+        bench.send(THROUGHPUT_TRADES, 0, port=venue)
         output, _ = chain.communicate(timeout=180)
     return json.loads(output)
 
@@ -106,22 +102,27 @@ def latency(bench: BenchStack, rounds: int) -> dict[str, Any]:
 
 def _bare_latencies(bench: BenchStack) -> dict[str, float]:
     """The same venue and client with the bare chain between them."""
-    (port,) = free_ports(1)
-    with bench.ingest_away():
-        ends = [bench.stack.nats, str(bench.venue_port), str(port)]
-        chain = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.floor", "latency", *ends],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        try:
-            assert chain.stdout is not None
-            assert chain.stdout.readline().strip() == b"ready"
-            return _latencies(bench, 1, port)
-        finally:
-            os.killpg(chain.pid, signal.SIGKILL)  # both of its processes
-            chain.wait()
+    venue, gateway = free_ports(2)
+    with _chain("latency", bench.stack.nats, venue, gateway) as chain:
+        assert chain.stdout is not None
+        assert chain.stdout.readline().strip() == b"ready"
+        return _latencies(bench, 1, gateway, venue)
+
+
+@contextlib.contextmanager
+def _chain(name: str, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
+    chain = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.floor", name, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield chain
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(chain.pid, signal.SIGKILL)  # all of its processes
+        chain.wait()
 
 
 def fan_out(bench: BenchStack, rounds: int) -> dict[str, Any]:
@@ -171,13 +172,13 @@ def sustained(bench: BenchStack, minutes: float) -> dict[str, Any]:
     }
 
 
-def _latencies(bench: BenchStack, clients: int, port: int = 0) -> dict[str, float]:
-    """``port``: of another gateway than ours."""
+def _latencies(bench: BenchStack, clients: int, gateway: int = 0, venue: int = 0) -> dict[str, float]:
+    """``gateway`` and ``venue``: ports of a bare chain's ends instead of ours."""
     count = LATENCY_RATE * LATENCY_SECONDS
     times = bench.stack.folder / "times.bin"
     np.zeros(count, np.int64).tofile(times)
-    with _clients(bench, clients, 0, count, times, port) as process:
-        bench.send(count, LATENCY_RATE, times)
+    with _clients(bench, clients, 0, count, times, gateway) as process:
+        bench.send(count, LATENCY_RATE, times, venue)
         assert process.stdout is not None
         return json.loads(process.stdout.readline())
 

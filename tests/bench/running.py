@@ -29,41 +29,21 @@ class BenchStack:
     def trades_channel(self) -> list[str]:
         return [f"trades:{symbol}" for symbol in SYMBOLS]
 
-    def send(self, count: int, rate: float, times: Path | None = None) -> None:
-        """Let the venue send ``count`` trades, once ingest has come back to it."""
+    def send(self, count: int, rate: float, times: Path | None = None, port: int = 0) -> None:
+        """Let the venue send ``count`` trades once its reader is there: ingest, or a bare chain at ``port``."""
         self.stop_venue()
-        self._start_venue(count, rate, times)
-        self.next_id += count // len(SYMBOLS)
-
-    def _start_venue(self, count: int, rate: float, times: Path | None) -> None:
-        arguments = [str(self._ws_port), str(self._rest_port), str(count), str(rate), str(self.next_id)]
+        ports = [port, free_ports(1)[0]] if port else [self._ws_port, self._rest_port]
+        arguments = [*ports, count, rate, self.next_id, *([times] if times else [])]
         self._venue = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.venue", *arguments, *([str(times)] if times else [])],
-            cwd=ROOT,
+            [sys.executable, "-m", "tests.bench.venue", *map(str, arguments)], cwd=ROOT
         )
+        if not port:
+            self.next_id += count // len(SYMBOLS)
 
     def stop_venue(self) -> None:
         if self._venue is not None:
             self._venue.kill()
             self._venue.wait()
-
-    @property
-    def venue_port(self) -> int:
-        return self._ws_port
-
-    @contextlib.contextmanager
-    def ingest_away(self) -> Iterator[None]:
-        """Leave the venue to a floor: it sends to one reader only."""
-        self.stop_venue()
-        ingest = [psutil.Process(pid) for pid in self.stack.pids("ingest")]
-        for process in ingest:
-            process.suspend()
-        try:
-            yield
-        finally:
-            self.stop_venue()
-            for process in ingest:
-                process.resume()
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory by process."""
