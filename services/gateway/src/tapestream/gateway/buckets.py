@@ -9,10 +9,11 @@ import msgspec
 import nats.errors
 import structlog
 from nats.js.api import Header
-from nats.js.errors import APIError, KeyNotFoundError, NoKeysError
-from nats.js.kv import KeyValue
+from nats.js.errors import APIError
 
+from tapestream.common.bus.buckets import bucket_revision, key_subject, read_bucket, remove_key
 from tapestream.common.bus.connection import Bus
+from tapestream.common.contracts.feeds import DEFAULT_OWNER
 from tapestream.common.contracts.messages import FeedWant, Instrument, decoder, encode
 from tapestream.common.contracts.streams import BUCKET_FEEDS, BUCKET_INSTRUMENTS
 
@@ -28,67 +29,42 @@ _decode_want = decoder(FeedWant).decode
 
 async def follow_instruments(bus: Bus, apply: Callable[[list[Instrument]], None]) -> None:
     """Hand on all instruments at first and whenever one has changed, until cancelled."""
-    name = bus.subjects.stream(BUCKET_INSTRUMENTS)
     seen = -1
     while True:
         try:
-            newest = (await bus.js.stream_info(f"KV_{name}")).state.last_seq
+            newest = await bucket_revision(bus, BUCKET_INSTRUMENTS)
             if newest != seen:
-                apply(await _read_instruments(bus, name))
+                apply(await _read_instruments(bus))
                 seen = newest
         except (nats.errors.Error, TimeoutError, OSError) as error:
             log.debug("instruments_unreadable", error=repr(error))
         await asyncio.sleep(REFRESH_S)
 
 
-async def _read_instruments(bus: Bus, name: str) -> list[Instrument]:
-    bucket = await bus.js.key_value(name)
-    watcher = await bucket.watchall(ignore_deletes=True)
+async def _read_instruments(bus: Bus) -> list[Instrument]:
     found: list[Instrument] = []
-    try:
-        while (entry := await watcher.updates(timeout=5)) is not None:
-            value = getattr(entry, "value", None)
-            if value is None:
-                break
-            try:
-                found.append(_decode_instrument(value))
-            except msgspec.DecodeError as error:
-                log.warning("instrument_unreadable", error=str(error))
-    finally:
-        await watcher.stop()
+    for value in (await read_bucket(bus, BUCKET_INSTRUMENTS)).values():
+        try:
+            found.append(_decode_instrument(value))
+        except msgspec.DecodeError as error:
+            log.warning("instrument_unreadable", error=str(error))
     return found
 
 
 async def read_wants(bus: Bus) -> dict[str, FeedWant]:
     """What every owner wants. Raises nats errors and TimeoutError."""
-    bucket = await bus.js.key_value(bus.subjects.stream(BUCKET_FEEDS))
-    try:
-        owners = await bucket.keys()
-    except NoKeysError:
-        return {}
     wants: dict[str, FeedWant] = {}
-    for owner in owners:
-        want = await _read_want(bucket, owner)
-        if want is not None:
-            wants[owner] = want
+    for owner, value in (await read_bucket(bus, BUCKET_FEEDS)).items():
+        try:
+            wants[owner] = _decode_want(value)
+        except msgspec.DecodeError as error:
+            log.warning("feed_want_unreadable", owner=owner, error=str(error))
     return wants
-
-
-async def _read_want(bucket: KeyValue, owner: str) -> FeedWant | None:
-    try:
-        entry = await bucket.get(owner)
-    except KeyNotFoundError:
-        return None
-    try:
-        return _decode_want(entry.value or b"")
-    except msgspec.DecodeError as error:
-        log.warning("feed_want_unreadable", owner=owner, error=str(error))
-        return None
 
 
 async def feeds_revision(bus: Bus) -> int:
     """Revision of the newest entry of the bucket, whoever wrote it."""
-    return (await bus.js.stream_info(f"KV_{bus.subjects.stream(BUCKET_FEEDS)}")).state.last_seq
+    return await bucket_revision(bus, BUCKET_FEEDS)
 
 
 async def write_want(bus: Bus, owner: str, want: FeedWant, revision: int) -> bool:
@@ -97,13 +73,16 @@ async def write_want(bus: Bus, owner: str, want: FeedWant, revision: int) -> boo
     A rule over all owners, such as how many symbols may stream, holds only so: two who look at once
     and write each their own would break it together.
     """
-    subject = f"$KV.{bus.subjects.stream(BUCKET_FEEDS)}.{owner}"
     try:
-        await bus.js.publish(
-            subject, encode(want), headers={Header.EXPECTED_LAST_SEQUENCE.value: str(revision)}
+        written = await bus.js.publish(
+            key_subject(bus, BUCKET_FEEDS, owner),
+            encode(want),
+            headers={Header.EXPECTED_LAST_SEQUENCE.value: str(revision)},
         )
     except APIError as error:
         if error.err_code != _WRONG_LAST_SEQUENCE:
             raise
         return False
+    if not want.symbols and owner != DEFAULT_OWNER:  # as good as none: names are not kept for ever
+        await remove_key(bus, BUCKET_FEEDS, owner, written.seq)
     return True

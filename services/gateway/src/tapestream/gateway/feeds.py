@@ -16,6 +16,7 @@ from tapestream.gateway.problems import FieldError, ProblemError
 
 log = structlog.get_logger(__name__)
 
+MOST_OWNERS = 1000
 TRIES = 20
 """Writers that meet try again; each try loses to one that succeeded."""
 
@@ -28,8 +29,8 @@ async def active_symbols(gateway: Gateway) -> list[str]:
 async def start(gateway: Gateway, owner: str, symbols: list[str]) -> list[str]:
     """Add symbols to what an owner wants; returns all active ones.
 
-    Raises ProblemError: 422 for an empty list, unknown symbols, and more than MAX_SYMBOLS over all
-    owners, however many of them start at once; 409 where others keep changing what streams.
+    Raises ProblemError: 422 for an empty list, unknown symbols, more than MAX_SYMBOLS over all
+    owners, however many of them start at once, and too many owners; 409 where others keep changing what streams.
     """
     names = _checked(gateway, symbols)
     for _ in range(TRIES):
@@ -50,6 +51,14 @@ async def start(gateway: Gateway, owner: str, symbols: list[str]) -> list[str]:
             )
         if together == had:
             return _shown(gateway, wants)
+        if len(after) > MOST_OWNERS:
+            raise ProblemError(
+                422,
+                "too many owners",
+                field="owner",
+                value=owner,
+                allowed=f"{MOST_OWNERS} owners at most; others must stop all their symbols first",
+            )
         if await write_want(gateway.bus, owner, after[owner], revision):
             return _shown(gateway, after)
     raise _contended()

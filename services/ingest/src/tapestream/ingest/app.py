@@ -7,7 +7,7 @@ import asyncio
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.live import LiveReader
 from tapestream.common.bus.provision import provision
-from tapestream.common.bus.publisher import ResumingPublisher
+from tapestream.common.bus.publisher import ACK_TIMEOUT_S, ResumingPublisher
 from tapestream.common.contracts.feeds import available_symbols
 from tapestream.common.contracts.streams import BARS, MARKET
 from tapestream.common.contracts.subjects import encode_token
@@ -167,7 +167,9 @@ async def _every_second(
         sink.tick(trades_live=any(r.live for r in routes if r.route.carries_trades))
         wanted = bool(sink.feeds)
         context.health.set(
-            "publisher", publisher.ready.is_set(), "the stream does not take what is published"
+            "publisher",
+            publisher.ready.is_set() and publisher.behind_s < ACK_TIMEOUT_S,
+            "the stream does not take what is published",
         )
         context.health.set("venue", not (down and wanted), f"not connected: {', '.join(down)}")
         if publisher.backlog_bytes > limit:

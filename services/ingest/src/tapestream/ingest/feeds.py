@@ -8,8 +8,8 @@ from collections.abc import Callable
 import msgspec
 import nats.errors
 import structlog
-from nats.js.errors import KeyNotFoundError, NoKeysError
 
+from tapestream.common.bus.buckets import bucket_revision, read_bucket
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.feeds import DEFAULT_OWNER, wanted_symbols
 from tapestream.common.contracts.messages import FeedWant, decoder
@@ -18,7 +18,7 @@ from tapestream.common.contracts.streams import BUCKET_FEEDS
 log = structlog.get_logger(__name__)
 
 REFRESH_S = 1.0
-"""Reading the bucket anew each second needs no bookkeeping across reconnects."""
+"""Asking each second whether the bucket has changed needs no bookkeeping across reconnects."""
 _decode = decoder(FeedWant).decode
 
 
@@ -45,31 +45,18 @@ class FeedWatcher:
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        wants: dict[str, FeedWant] = {}
+        seen = -1
         while True:
             try:
-                wants = await self._read()
+                newest = await bucket_revision(self._bus, BUCKET_FEEDS)
+                if newest != seen:
+                    wants, seen = _readable(await read_bucket(self._bus, BUCKET_FEEDS)), newest
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 log.debug("feeds_unreadable", error=repr(error))
             else:
-                self._apply(wants)
+                self._apply(wants)  # also where nothing was written: what is listed may have changed
             await asyncio.sleep(REFRESH_S)
-
-    async def _read(self) -> dict[str, FeedWant]:
-        bucket = await self._bus.js.key_value(self._bus.subjects.stream(BUCKET_FEEDS))
-        try:
-            owners = await bucket.keys()
-        except NoKeysError:
-            return {}
-        wants: dict[str, FeedWant] = {}
-        for owner in owners:
-            try:
-                entry = await bucket.get(owner)
-                wants[owner] = _decode(entry.value or b"")
-            except KeyNotFoundError:
-                continue
-            except msgspec.DecodeError as error:
-                log.warning("feed_want_unreadable", owner=owner, error=str(error))
-        return wants
 
     def _apply(self, wants: dict[str, FeedWant]) -> None:
         wanted = wanted_symbols(wants, self._venue, self._available, self._listed)
@@ -82,3 +69,13 @@ class FeedWatcher:
                 "feeds_changed", venue=self._venue, symbols=wanted.symbols, default=DEFAULT_OWNER in wants
             )
             self._on_change(wanted.symbols)
+
+
+def _readable(values: dict[str, bytes]) -> dict[str, FeedWant]:
+    wants: dict[str, FeedWant] = {}
+    for owner, value in values.items():
+        try:
+            wants[owner] = _decode(value)
+        except msgspec.DecodeError as error:
+            log.warning("feed_want_unreadable", owner=owner, error=str(error))
+    return wants

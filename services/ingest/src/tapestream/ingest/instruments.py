@@ -8,9 +8,9 @@ from collections.abc import Callable
 import msgspec
 import nats.errors
 import structlog
-from nats.js.errors import KeyNotFoundError, NoKeysError
 from nats.js.kv import KeyValue
 
+from tapestream.common.bus.buckets import read_bucket
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.messages import Instrument, encode
 from tapestream.common.contracts.streams import BUCKET_INSTRUMENTS
@@ -84,16 +84,10 @@ class InstrumentList:
         """Write what is new or has changed, since each write waits for the disk; delete what has gone."""
         keys = {instrument_key(one.venue, one.symbol): one for one in self._listed.values()}
         ours = instrument_key(self._venue.name, "")
-        try:
-            known = {key for key in await bucket.keys() if key.startswith(ours)}
-        except NoKeysError:
-            known = set()
+        held = await read_bucket(self._bus, BUCKET_INSTRUMENTS)
+        known = {key for key in held if key.startswith(ours)}
         for key, instrument in keys.items():
-            try:
-                value = (await bucket.get(key)).value if key in known else None
-            except KeyNotFoundError:
-                value = None
-            if value != encode(instrument):
+            if held.get(key) != encode(instrument):
                 await bucket.put(key, encode(instrument))
         for key in known - keys.keys():
             await bucket.delete(key)

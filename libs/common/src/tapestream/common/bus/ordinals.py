@@ -22,7 +22,7 @@ async def last_ordinals(js: JetStreamContext, stream: str, filters: list[str]) -
     """
     config = api.ConsumerConfig(deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT, filter_subjects=filters)
     ordinals: dict[str, int] = {}
-    async for message in _headers(js, stream, config):
+    async for message in read_now(js, stream, config, headers_only=True):
         text = (message.headers or {}).get(ORDINAL)
         if text is not None and text.isdigit():
             ordinals[message.subject] = int(text)
@@ -40,13 +40,16 @@ async def stored_ids(
     if since is not None:
         config.deliver_policy = api.DeliverPolicy.BY_START_TIME
         config.opt_start_time = since
-    return {(message.headers or {}).get(MSG_ID, "") async for message in _headers(js, stream, config)}
+    found = read_now(js, stream, config, headers_only=True)
+    return {(message.headers or {}).get(MSG_ID, "") async for message in found}
 
 
-async def _headers(js: JetStreamContext, stream: str, config: api.ConsumerConfig) -> AsyncIterator[Msg]:
-    """The messages that a consumer of this configuration finds now, without their payloads."""
+async def read_now(
+    js: JetStreamContext, stream: str, config: api.ConsumerConfig, *, headers_only: bool = False
+) -> AsyncIterator[Msg]:
+    """The messages that a consumer of this configuration finds now; it does not outlive the reading."""
     config.ack_policy = api.AckPolicy.NONE
-    config.headers_only = True
+    config.headers_only = headers_only
     config.mem_storage = True
     config.inactive_threshold = 30
     info = await js.add_consumer(stream, config)

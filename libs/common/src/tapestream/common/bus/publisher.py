@@ -57,6 +57,7 @@ class Outgoing:
     ordinal: int
     payload: bytes
     head: bytes
+    put_at: float
     sent_at: float = 0.0
     acked_at: float = 0.0
 
@@ -118,9 +119,15 @@ class ResumingPublisher:
         headers[ORDINAL] = str(ordinal)
         headers[MSG_ID] = f"{subject}:{ordinal if key is None else key}"
         headers[PRODUCER] = self._producer
-        self._waiting.append(Outgoing(subject, ordinal, payload, make_head(headers)))
+        self._waiting.append(Outgoing(subject, ordinal, payload, make_head(headers), time.monotonic()))
         self.backlog_bytes += len(payload)
         self._send_waiting()
+
+    @property
+    def behind_s(self) -> float:
+        """How long the oldest message that is not acknowledged has waited, 0 without any."""
+        oldest = next(iter(self._in_flight.values()), None) or (self._waiting[0] if self._waiting else None)
+        return time.monotonic() - oldest.put_at if oldest is not None else 0.0
 
     def stored_ordinal(self, subject: str) -> int | None:
         """Ordinal of the last message that the stream held when it was last asked."""
@@ -226,6 +233,8 @@ class ResumingPublisher:
         self._sent = self._sent_bytes = self._acked = 0
 
     def _forget_old(self) -> None:
+        if self.behind_s > HOUSEKEEPING_S:
+            return  # a server that does not answer may not have stored what it acknowledged before
         horizon = time.monotonic() - REMEMBER_S
         while self._log and 0 < self._log[0].acked_at < horizon:
             self._log.popleft()

@@ -78,6 +78,9 @@ class Resume:
                 cursor = chunk
             else:
                 cursor = await self._from_stream(symbols, cursor)
+                if not any(len(one.memory.trades) for one in symbols):
+                    go_live()  # nothing came while we read: what comes next comes live
+                    return
             await self._pace()
 
     def _symbols(self, channels: Sequence[Channel], since: Since) -> list[_Symbol]:
