@@ -43,7 +43,7 @@ bench: $(VENV)/.dev ## measure, print one table, write bench-results/
 	$(BIN)/python -m tests.bench $(ARGS)
 
 soak: $(VENV)/.dev ## the long tests
-	$(BIN)/python -m pytest -m soak tests/soak tests/e2e $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak tests/soak $(ARGS)
 
 install: $(VENV)/.runtime ## .venv with what a run needs
 install-dev: $(VENV)/.dev ## .venv with tools and tests, too
