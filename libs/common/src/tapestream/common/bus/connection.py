@@ -1,10 +1,10 @@
-"""One connection to NATS per process, kept alive for as long as the process lives."""
+"""The way to NATS: a client that is kept alive, and bare connections for what flows."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import nats.errors
 import structlog
@@ -16,7 +16,6 @@ from tapestream.common.contracts.subjects import Subjects
 
 log = structlog.get_logger(__name__)
 
-Listener = Callable[[], Awaitable[None]]
 PENDING_BYTES = 64 << 20
 """What the client may hold while the server is away; publishers bound themselves far below."""
 
@@ -30,8 +29,6 @@ class Bus:
         self.js: JetStreamContext = self.nc.jetstream(timeout=5)
         self.connected = asyncio.Event()
         self._url, self._name = "", ""
-        self._on_reconnect: list[Listener] = []
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def connect(cls, url: str, name: str, subjects: Subjects) -> Bus:
@@ -61,6 +58,7 @@ class Bus:
 
     async def _open(self, url: str, name: str) -> None:
         self._url, self._name = url, name
+        (await self.dial("trial", lambda: None)).close()  # it says at once what it cannot do
         self.nc = Client()
         await self.nc.connect(
             url,
@@ -78,14 +76,8 @@ class Bus:
         )
         self.js = self.nc.jetstream(timeout=5)
 
-    def on_reconnect(self, listener: Listener) -> None:
-        """Call ``listener`` in a task of its own each time the connection has come back."""
-        self._on_reconnect.append(listener)
-
     async def close(self) -> None:
         """Flush what is written and close."""
-        for task in self._tasks:
-            task.cancel()
         if not self.nc.is_closed:
             with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
                 await asyncio.wait_for(self.nc.flush(2), 2)
@@ -102,13 +94,3 @@ class Bus:
     async def _reconnected(self) -> None:
         log.info("nats_reconnected")
         self.connected.set()
-        for listener in self._on_reconnect:
-            task = asyncio.create_task(self._notify(listener))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _notify(self, listener: Listener) -> None:
-        try:
-            await listener()
-        except Exception:
-            log.exception("nats_reconnect_listener_failed")

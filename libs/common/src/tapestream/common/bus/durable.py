@@ -24,7 +24,7 @@ from nats.js.errors import NotFoundError
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.headers import ERROR, MSG_ID, ORIGIN
 from tapestream.common.bus.offset import Offset
-from tapestream.common.bus.wire import Delivery, Wire, new_inbox
+from tapestream.common.bus.wire import Delivery, Wire, ack_position, new_inbox
 
 log = structlog.get_logger(__name__)
 
@@ -229,22 +229,20 @@ class DurableReader:
             return  # the end of a request that we had given up
         if status in ("404", "408"):
             self._end(more=False)
+            self._arrived.set()  # nothing has, but whoever waits may ask again at once
         elif status == "409" and description in _REQUEST_ENDS:
             self._end(more=self._asked > 1)
         else:
             self._break(f"{status} {description}".strip())
 
     def _take(self, message: Delivery) -> None:
-        # $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>,
-        # on some servers with domain and account before the stream and a token at the end.
-        tokens = message.reply.split(".")
-        deliveries, seq, consumer_seq, stored_ns = tokens[4:8] if len(tokens) == 9 else tokens[6:10]
-        if deliveries != "1" or int(consumer_seq) != self._consumer_seq + 1:
-            self._break(f"message {seq} came out of order")
+        at = ack_position(message.reply)
+        if at.deliveries != 1 or at.consumer_seq != self._consumer_seq + 1:
+            self._break(f"message {at.stream_seq} came out of order")
             return
         self._consumer_seq += 1
         self._held.append(
-            Stored(message.subject, message.data, Offset(int(seq), int(stored_ns)), message.reply)
+            Stored(message.subject, message.data, Offset(at.stream_seq, at.stored_ns), message.reply)
         )
         self._arrived.set()
         self._under_way -= 1
@@ -259,4 +257,5 @@ class DurableReader:
 
 async def _within(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):  # wait_for may swallow a cancellation
+            await event.wait()

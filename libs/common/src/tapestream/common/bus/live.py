@@ -14,13 +14,14 @@ from nats.js import api
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.fold import Incoming
-from tapestream.common.bus.wire import Delivery, Wire, make_head, new_inbox
+from tapestream.common.bus.wire import AckPosition, Delivery, Wire, ack_position, make_head, new_inbox
 
 log = structlog.get_logger(__name__)
 
 REWIND_S = 5.0
 """After a reconnect, read again from this long before the last message: a crashed server may have
 forgotten its last milliseconds and given their sequences to other messages since."""
+RETRY_S = 0.1
 HEARTBEAT_S = 2.0
 MISSED_HEARTBEATS = 3
 """With so many missing, the server or the consumer is taken for gone."""
@@ -63,12 +64,14 @@ class LiveReader:
                 await self._begin()
                 while loop.time() - self._heard_s < HEARTBEAT_S * MISSED_HEARTBEATS:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._restart.wait(), HEARTBEAT_S)
+                        async with asyncio.timeout(HEARTBEAT_S):  # wait_for may swallow a cancellation
+                            await self._restart.wait()
                         break
                 log.info("live_reader_restarts", stream=self._stream)
+                await asyncio.sleep(RETRY_S)
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 log.debug("live_reader_retry", stream=self._stream, error=repr(error))
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(RETRY_S)
             finally:
                 if self._wire is not None:
                     self._wire.close()
@@ -112,18 +115,18 @@ class LiveReader:
         if not message.reply.startswith("$JS.ACK."):
             self._on_status(message, wire)
             return
-        incoming, consumer_seq = _read(message)
-        if consumer_seq != self._consumer_seq + 1:
+        at = ack_position(message.reply)
+        if at.consumer_seq != self._consumer_seq + 1:
             log.warning("live_reader_missed", stream=self._stream, after_seq=self._consumer_seq)
             self._restart.set()
             return
-        self._consumer_seq = consumer_seq
+        self._consumer_seq = at.consumer_seq
         try:
-            self._handle(incoming)
+            self._handle(_incoming(message, message.head, at))
         except Exception:
-            log.exception("live_message_failed", subject=message.subject, seq=incoming.seq)
-        self._last_stored_ns = max(self._last_stored_ns, incoming.stored_ns)
-        if incoming.pending == 0:
+            log.exception("live_message_failed", subject=message.subject, seq=at.stream_seq)
+        self._last_stored_ns = max(self._last_stored_ns, at.stored_ns)
+        if at.pending == 0:
             self.caught_up.set()
 
     def _on_status(self, message: Delivery, wire: Wire) -> None:
@@ -137,19 +140,10 @@ class LiveReader:
             self._restart.set()
 
 
-def incoming_of(message: Msg | Delivery) -> Incoming:
-    """A JetStream message, its sequence and time read from its reply subject."""
-    return _read(message)[0]
+def incoming_of(message: Msg) -> Incoming:
+    """A message that the client fetched, its sequence and time read from its reply subject."""
+    return _incoming(message, make_head(message.headers or {}), ack_position(message.reply))
 
 
-def _read(message: Msg | Delivery) -> tuple[Incoming, int]:
-    """The message and its number among those of its consumer.
-
-    ``$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>``,
-    with a domain and an account hash in front of the stream on some servers.
-    """
-    tokens = message.reply.split(".")
-    sequence, consumer_seq, stored_ns, pending = tokens[-4:] if len(tokens) == 9 else tokens[-5:-1]
-    head = message.head if isinstance(message, Delivery) else make_head(message.headers or {})
-    incoming = Incoming(message.subject, message.data, head, int(sequence), int(stored_ns), int(pending))
-    return incoming, int(consumer_seq)
+def _incoming(message: Msg | Delivery, head: bytes, at: AckPosition) -> Incoming:
+    return Incoming(message.subject, message.data, head, at.stream_seq, at.stored_ns, at.pending)

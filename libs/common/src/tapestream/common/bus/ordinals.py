@@ -54,14 +54,17 @@ async def read_now(
     config.inactive_threshold = 30
     info = await js.add_consumer(stream, config)
     subscription = await js.pull_subscribe_bind(info.name, stream=stream)
-    left = info.num_pending or 0
+    left, got = info.num_pending or 0, 0
     try:
-        while left > 0:
+        while got < left:
             try:
-                messages = await subscription.fetch(min(_PAGE, left), timeout=2)
+                messages = await subscription.fetch(min(_PAGE, left - got), timeout=2)
             except nats.errors.TimeoutError:
+                now = await js.consumer_info(stream, info.name)
+                if now.num_pending or now.delivered is None or now.delivered.consumer_seq != got:
+                    raise  # a server that is silent, which is not the same as nothing there
                 break  # some have gone meanwhile: those that are there have been seen
-            left -= len(messages)
+            got += len(messages)
             for message in messages:
                 yield message
     finally:

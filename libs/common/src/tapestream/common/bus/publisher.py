@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 ACK_TIMEOUT_S = 5.0
 HOUSEKEEPING_S = 0.25
+RETRY_S = 0.1
 REMEMBER_S = 5.0
 """How long acknowledged messages are kept for resending: the server flushes within 8 ms."""
 
@@ -145,7 +146,8 @@ class ResumingPublisher:
 
     async def drained(self) -> None:
         """Return when everything put so far is acknowledged."""
-        while self._waiting or self._in_flight or not self.ready.is_set():
+        called = time.monotonic()
+        while not self.ready.is_set() or self.behind_s > time.monotonic() - called:
             await asyncio.sleep(0.005)
 
     async def run(self) -> None:
@@ -162,9 +164,10 @@ class ResumingPublisher:
                 self.ready.set()
                 self._send_waiting()
                 await self._keep_house()
+                await asyncio.sleep(RETRY_S)  # what broke it may break the next one, too
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 log.debug("publisher_retry", stream=self._stream, error=repr(error))
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(RETRY_S)
             finally:
                 self.ready.clear()
                 self._wire = None
@@ -179,7 +182,8 @@ class ResumingPublisher:
         """Beside the sending, until it breaks: a timer or a count for each message would cost as much as it."""
         while not self._broken.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broken.wait(), HOUSEKEEPING_S)
+                async with asyncio.timeout(HOUSEKEEPING_S):  # wait_for may swallow a cancellation
+                    await self._broken.wait()
             self._report()
             self._forget_old()
             oldest = next(iter(self._in_flight.values()), None)
@@ -210,7 +214,8 @@ class ResumingPublisher:
         except msgspec.DecodeError as error:
             ack = _PubAck(error=_ApiError(str(error)))
         if ack.error is not None:
-            log.warning("publish_refused", subject=out.subject, error=ack.error.description)
+            if not self._refused:
+                log.warning("publish_refused", subject=out.subject, error=ack.error.description)
             self.metrics.refused.inc()
             self._refused.append(out)
             self._broken.set()

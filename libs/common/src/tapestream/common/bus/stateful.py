@@ -96,14 +96,10 @@ class StatefulConsumer:
     # --- reading
 
     def _take_in(self, message: Incoming) -> None:
-        text = read_headers(message.head).get(ORDINAL, "")
-        if text.isdigit():
-            ordinal = int(text)
-            if ordinal <= self._seen.get(message.subject, -1):
-                return
-            self._seen[message.subject] = ordinal
-        self._lag.set(message.pending)
         try:
+            if self._is_known(message):
+                return
+            self._lag.set(message.pending)
             began = time.perf_counter()
             outputs = list(self._fold.apply(message))
             self._apply_seconds.observe(time.perf_counter() - began)
@@ -115,6 +111,17 @@ class StatefulConsumer:
         cause = f"{self._stream}={message.seq}"
         for output in outputs:
             self._write(output, cause)
+
+    def _is_known(self, message: Incoming) -> bool:
+        """Whether the state holds this message; if not, note that it does from now on."""
+        text = read_headers(message.head).get(ORDINAL, "")
+        if not text.isdigit():
+            return False
+        ordinal = int(text)
+        if ordinal <= self._seen.get(message.subject, -1):
+            return True
+        self._seen[message.subject] = ordinal
+        return False
 
     def _write(self, output: Output, cause: str) -> None:
         subject = output.subject
@@ -189,6 +196,8 @@ class StatefulConsumer:
 
     async def save(self) -> None:
         """Store the state as it is now, once everything it has written is safe."""
+        if self.reader is None:
+            return  # nothing was restored yet: an empty state must not replace what is stored
         data = msgspec.msgpack.encode(
             _Snapshot(
                 v=1,

@@ -3,7 +3,7 @@
 The NATS client puts a queue and a task between its socket and whoever listens, and a queue and a
 task between whoever publishes and its socket: with a thousand messages a second that is most of the
 work of a hop. Here a message is handed on in the very call that read it, and what is published is
-in the socket's buffer when the call returns. It speaks the part of the protocol that publishing and
+with the transport when the call returns. It speaks the part of the protocol that publishing and
 subscribing need (https://docs.nats.io/reference/reference-protocols/nats-protocol); streams,
 buckets and requests stay with the client. It ends for good when it breaks: see :meth:`Bus.dial`.
 """
@@ -16,7 +16,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import structlog
 
@@ -65,6 +65,27 @@ def read_headers(head: bytes) -> dict[str, str]:
     return {name: value.strip() for name, _, value in pairs}
 
 
+class AckPosition(NamedTuple):
+    """What the reply subject of a message from a stream says."""
+
+    deliveries: int
+    stream_seq: int
+    consumer_seq: int
+    stored_ns: int
+    pending: int
+
+
+def ack_position(reply: str) -> AckPosition:
+    """Read a reply subject.
+
+    ``$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>``, on some
+    servers with a domain and an account hash before the stream and a token at the end.
+    """
+    tokens = reply.split(".")
+    first = 4 if len(tokens) == 9 else 6
+    return AckPosition(*map(int, tokens[first : first + 5]))
+
+
 class Wire(asyncio.Protocol):
     """One connection. ``on_closed`` is called when it breaks, not when it is closed from here."""
 
@@ -98,6 +119,8 @@ class Wire(asyncio.Protocol):
 
     async def flush(self) -> None:
         """Return when the server has taken in all that was sent. Raises ConnectionError, TimeoutError."""
+        if self.is_closed:
+            raise ConnectionError(self._error or "closed")
         pong = asyncio.get_running_loop().create_future()
         self._pongs.append(pong)
         self._write(b"PING\r\n")
@@ -173,7 +196,7 @@ class Wire(asyncio.Protocol):
 
     async def greet(self, url: str, name: str) -> None:
         """Introduce ourselves. Raises ConnectionError where the server wants more than we can do."""
-        address = urlsplit(url)
+        address = _split(url)
         info = await self._greeting
         if address.scheme == "tls" or info.get("tls_required"):
             raise ConnectionError(
@@ -193,7 +216,7 @@ class Wire(asyncio.Protocol):
 
 async def dial(url: str, name: str, on_closed: Callable[[], None]) -> Wire:
     """Connect. Raises OSError (ConnectionError with the server's words where it refuses), TimeoutError."""
-    address = urlsplit(url)
+    address = _split(url)
     async with asyncio.timeout(DIAL_TIMEOUT_S):
         loop = asyncio.get_running_loop()
         _, wire = await loop.create_connection(
@@ -205,6 +228,11 @@ async def dial(url: str, name: str, on_closed: Callable[[], None]) -> Wire:
             wire.close()
             raise
     return wire
+
+
+def _split(url: str) -> SplitResult:
+    """An address, which may come without its scheme."""
+    return urlsplit(url if "://" in url else f"nats://{url}")
 
 
 def new_inbox() -> str:

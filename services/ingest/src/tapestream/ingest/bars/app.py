@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import nats.errors
 from prometheus_client import Gauge
 
 from tapestream.common.bus.provision import provision
@@ -44,5 +47,6 @@ async def main(context: ProcessContext, settings: Settings) -> None:
     context.health.set("fold", True)
     await context.run_until_stopped()
     await context.cancel_tasks("fold")
-    await consumer.save()
+    with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):  # the last snapshot does as well
+        await consumer.save()
     await bus.close()

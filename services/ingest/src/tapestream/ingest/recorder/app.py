@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tapestream.common.bus.durable import DurableReader
-from tapestream.common.bus.headers import MSG_ID, ORDINAL, PRODUCER
+from tapestream.common.bus.headers import MSG_ID, PRODUCER
 from tapestream.common.bus.provision import provision
 from tapestream.common.contracts.messages import Gap, encode
 from tapestream.common.contracts.streams import BARS, MARKET
@@ -32,10 +32,10 @@ async def run(context: ProcessContext, settings: RecorderSettings) -> None:
     await asyncio.to_thread(migrate, database_url)
 
     async def publish_gap(gap: Gap) -> None:
+        # No ordinal: ingest publishes there, too, and would take its own next message for stored.
         headers = {
             MSG_ID: f"recorder:{gap.venue}:{gap.symbol}:{gap.from_id}-{gap.to_id}",
             PRODUCER: context.producer,
-            ORDINAL: str(gap.detected_ns),  # ingest publishes there, too, and counts by time
         }
         await bus.js.publish(bus.subjects.gap(gap.venue, gap.symbol), encode(gap), headers=headers)
 

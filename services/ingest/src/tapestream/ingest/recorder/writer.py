@@ -106,6 +106,7 @@ class TableWriter(Generic[F]):
                     if self._stopping.is_set():
                         break
                     self._health.good(self._name)
+                    delays = full_jitter(0.2, _LONGEST_RETRY_S)
                     await self._read_and_write(connection)
             except (psycopg.Error, OSError) as error:
                 if not is_passing(error):
