@@ -17,13 +17,13 @@ from tapestream.common.contracts.subjects import Subjects
 from tapestream.ingest import backfill, filler, market_publisher, market_sink
 from tapestream.ingest.backfill import Backfiller
 from tapestream.ingest.core.backlog import Backlog
+from tapestream.ingest.core.ranges import IdRange, runs
 from tapestream.ingest.core.trades import MARKET, Trade
 from tapestream.ingest.core.watermark import Watermark
 from tapestream.ingest.filler import HoleFiller
 from tapestream.ingest.market_publisher import MarketPublisher
 from tapestream.ingest.market_sink import MarketSink
 from tapestream.ingest.recorder.core import ledger
-from tapestream.ingest.recorder.core.ranges import IdRange, runs
 from tapestream.ingest.rest import RestError
 from tapestream.ingest.venue import History
 

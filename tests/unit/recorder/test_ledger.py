@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapestream.common.contracts.messages import GapReason
+from tapestream.ingest.core.ranges import IdRange, runs, subtract, union
 from tapestream.ingest.recorder.core.ledger import Hole, rewrite, unaccounted
-from tapestream.ingest.recorder.core.ranges import IdRange, runs, subtract, union
 
 ids = st.integers(0, 30)
 ranges = st.builds(lambda a, b: IdRange(min(a, b), max(a, b)), ids, ids)

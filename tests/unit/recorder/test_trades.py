@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapestream.common.contracts.messages import TradeBatch, decoder, encode
+from tapestream.ingest.core.ranges import IdRange
 from tapestream.ingest.recorder.core.batches import Columns, decode, trade_columns
-from tapestream.ingest.recorder.core.ranges import IdRange
 from tapestream.ingest.recorder.core.trades import Head, TradePlan, plan_trades
 
 T0 = 1_723_100_000_000_000_000

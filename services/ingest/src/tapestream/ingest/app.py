@@ -53,6 +53,7 @@ async def main(context: ProcessContext, settings: IngestSettings) -> None:
     filler = HoleFiller(sink, venue, rest, patience_s=settings.hole_patience_s)
     history = VenueHistory(venue, rest, bus, publishers[0], settings)
     routes = _make_routes(settings, venue, sink, filler)
+    filler.trades_live = lambda: any(route.live for route in routes if route.route.carries_trades)
     _answer_replies(sink, routes)
 
     def serve(symbols: list[str]) -> None:

@@ -21,9 +21,9 @@ from tapestream.common.bus.fold import Incoming
 from tapestream.common.contracts.messages import Gap, GapReason, decoder
 from tapestream.ingest import metrics
 from tapestream.ingest.core.backlog import Backlog, Task
+from tapestream.ingest.core.ranges import IdRange, runs, subtract
 from tapestream.ingest.market_publisher import MarketPublisher
 from tapestream.ingest.market_sink import MarketSink
-from tapestream.ingest.recorder.core.ranges import IdRange, runs, subtract
 from tapestream.ingest.rest import RestError, VenueRest
 from tapestream.ingest.venue import History, Venue
 
@@ -63,7 +63,7 @@ class Backfiller:
             last = min(task.ids.last, self._publisher.stored_id(task.symbol)) if task else -1
             if task is None or last < task.ids.first:
                 if task is not None:
-                    self._backlog.answered(task.symbol, time.monotonic(), useful=False)
+                    self._backlog.postpone(task.symbol, time.monotonic())
                 await asyncio.sleep(IDLE_S)
                 continue
             await self._ask(Task(task.symbol, IdRange(task.ids.first, last)))

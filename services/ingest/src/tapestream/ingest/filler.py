@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -43,7 +43,8 @@ class HoleFiller:
         self._busy: dict[SymbolFeed, asyncio.Task[None]] = {}
         self._audits: dict[SymbolFeed, asyncio.Task[None]] = {}
         self._next_look: dict[str, tuple[float, float]] = {}
-        self._slots = asyncio.Semaphore(PARALLEL)
+        self._slots, self._audit_slots = asyncio.Semaphore(PARALLEL), asyncio.Semaphore(PARALLEL)
+        self.trades_live: Callable[[], bool] = lambda: True
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -67,7 +68,10 @@ class HoleFiller:
         hole = sequencer.hole
         if hole is None:
             since_ns = sequencer.unverified_since_ns
-            if not sequencer.verified and since_ns and (now_ns - since_ns) / 1e9 > self._patience_s:
+            if not self.trades_live():
+                if since_ns:
+                    sequencer.unverified_since_ns = now_ns  # the patience runs from the connection on
+            elif not sequencer.verified and since_ns and (now_ns - since_ns) / 1e9 > self._patience_s:
                 log.warning("symbol_unverified", symbol=feed.symbol, waited_s=self._patience_s)
                 sequencer.verified = True  # one silent symbol must not stop the venue's clock
             self._look_at_quiet(feed, now_s)
@@ -131,7 +135,7 @@ class HoleFiller:
         while self._serves(feed):
             epoch = feed.epoch
             try:
-                async with self._slots:
+                async with self._audit_slots:  # a hole must not wait behind what is only looked up
                     latest = await self._venue.latest_trades(self._rest, feed.symbol)
             except (RestError, msgspec.MsgspecError) as error:
                 log.info("audit_retry", symbol=feed.symbol, error=str(error))

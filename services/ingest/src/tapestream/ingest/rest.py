@@ -37,7 +37,7 @@ class RestError(Exception):
 
     @property
     def worth_retrying(self) -> bool:
-        return self.status == 0 or self.status in (418, 429) or self.status >= 500
+        return self.status == 0 or self.status in (403, 418, 429) or self.status >= 500
 
 
 class _Refusal(msgspec.Struct):
@@ -75,7 +75,7 @@ class VenueRest:
             self._budget.heard(int(used), time.monotonic())
         if response.status_code == 200:
             return response.content
-        if response.status_code in (418, 429):
+        if response.status_code in (403, 418, 429):  # 403 is the firewall's, and passes
             pause = _retry_after_s(response.headers.get("Retry-After", ""))
             self._budget.bar(pause, time.monotonic())
             log.warning("venue_rate_limit", status=response.status_code, pause_s=pause)

@@ -6,12 +6,13 @@ process that reads them again knows what is left to do.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from tapestream.common.contracts.messages import GapReason
-from tapestream.ingest.recorder.core.ranges import IdRange, subtract, union
+from tapestream.ingest.core.ranges import IdRange, subtract, union
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 600.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 
 class Task(NamedTuple):
@@ -30,20 +31,25 @@ class Backlog:
 
     def __init__(self) -> None:
         self._missing: dict[str, list[IdRange]] = {}
+        """By symbol, ascending and apart."""
+        self._count = 0
         self._due_s: dict[str, float] = {}
         """Symbol → when it may be asked for again."""
         self._pause_s: dict[str, float] = {}
 
     def note(self, symbol: str, ids: IdRange, reason: GapReason) -> None:
         """Take in a word on what became of ids."""
-        known = self._missing.get(symbol, [])
+        known = self._missing.setdefault(symbol, [])
+        low = bisect_left(known, ids.first - 1, key=lambda one: one.last)
+        high = bisect_right(known, ids.last + 1, key=lambda one: one.first)
+        touched = known[low:high]
         if reason is GapReason.LOST:
-            left = union([*known, ids])
+            left = union([*touched, ids])
         else:
-            left = [part for one in known for part in subtract(one, [ids])]
-        if left:
-            self._missing[symbol] = left
-        else:
+            left = [part for one in touched for part in subtract(one, [ids])]
+        known[low:high] = left
+        self._count += _ids(left) - _ids(touched)
+        if not known:
             for table in (self._missing, self._due_s, self._pause_s):
                 table.pop(symbol, None)
 
@@ -64,6 +70,14 @@ class Backlog:
             self._pause_s[symbol] = min(LONGEST_PAUSE_S, pause_s * 2)
             self._due_s[symbol] = now_s + pause_s
 
+    def postpone(self, symbol: str, now_s: float) -> None:
+        """It cannot be asked for yet, though nobody has failed."""
+        self._due_s[symbol] = now_s + FIRST_PAUSE_S
+
     def __len__(self) -> int:
         """How many ids are missing."""
-        return sum(ids.last - ids.first + 1 for ranges in self._missing.values() for ids in ranges)
+        return self._count
+
+
+def _ids(ranges: list[IdRange]) -> int:
+    return sum(one.last - one.first + 1 for one in ranges)

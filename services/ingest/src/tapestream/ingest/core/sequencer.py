@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tapestream.common.contracts.messages import GapRange, GapReason
+from tapestream.ingest.core.ranges import IdRange, subtract
 from tapestream.ingest.core.trades import Trade, TradeColumns
-from tapestream.ingest.recorder.core.ranges import IdRange, subtract
 
 MAX_HELD = 500_000
 """Trades held back behind a hole at most; then the hole is declared lost early."""

@@ -9,8 +9,8 @@ from psycopg import AsyncConnection
 
 from tapestream.common.contracts.messages import GapReason
 from tapestream.common.db import locks
+from tapestream.ingest.core.ranges import IdRange
 from tapestream.ingest.recorder.core.ledger import Hole, rewrite, unaccounted
-from tapestream.ingest.recorder.core.ranges import IdRange
 from tapestream.ingest.recorder.core.trades import Overtaken
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

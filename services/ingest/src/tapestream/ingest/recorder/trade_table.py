@@ -15,10 +15,10 @@ from tapestream.common.bus.durable import Stored
 from tapestream.common.contracts.messages import Gap, TradeBatch, decoder
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.db.copy import CopyFormat, Rows, timestamptz
+from tapestream.ingest.core.ranges import IdRange
 from tapestream.ingest.recorder import ledger
 from tapestream.ingest.recorder.core.batches import Columns, decode, trade_columns
 from tapestream.ingest.recorder.core.ledger import Hole
-from tapestream.ingest.recorder.core.ranges import IdRange
 from tapestream.ingest.recorder.core.trades import TradePlan, plan_trades
 from tapestream.ingest.recorder.day_copy import DayCopy
 from tapestream.ingest.recorder.heads import load_heads, store_heads

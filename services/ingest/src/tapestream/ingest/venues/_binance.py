@@ -6,6 +6,7 @@ https://developers.binance.com/docs/binance-spot-api-docs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -214,7 +215,7 @@ class Binance:
                 self.weights["historicalTrades"],
             )
         except RestError as error:
-            if error.status in (401, 403) or error.code in (-2014, -2015):
+            if error.status == 401 or error.code in (-2014, -2015):
                 return History((), from_id - 1, GapReason.NO_KEY, to_id)
             if error.code == SEARCH_WINDOW:
                 return History((), from_id - 1, GapReason.EXPIRED, to_id)
@@ -244,13 +245,12 @@ class Binance:
             },
             self.weights["klines"],
         )
-        rows: list[list[Any]] = msgspec.json.decode(body)
         length_ns = timeframe_ns(timeframe)
-        return [
-            bar
-            for row in rows
-            if (bar := self._bar(symbol, timeframe, row)).ts_ns + length_ns <= end_ns and bar.trades
-        ]
+        try:
+            found = [self._bar(symbol, timeframe, row) for row in msgspec.json.decode(body)]
+        except (ValueError, TypeError, LookupError) as error:
+            raise msgspec.ValidationError(f"klines of {symbol}: {error!r}") from None
+        return [bar for bar in found if bar.ts_ns + length_ns <= end_ns and bar.trades]
 
     def _bar(self, symbol: str, timeframe: str, row: list[Any]) -> Bar:
         """[open ms, open, high, low, close, volume, close ms, quote volume, trades, taker buy volume, …]"""
@@ -275,8 +275,16 @@ class Binance:
 
 
 def _rest_trades(body: bytes) -> list[Trade]:
+    """Raises MsgspecError for anything but trades with finite numbers, as the socket's are checked."""
     rows = msgspec.json.decode(body, type=list[_RestTrade])
-    return [Trade(r.id, r.time * MS, float(r.price), float(r.qty), r.isBuyerMaker) for r in rows]
+    try:
+        trades = [Trade(r.id, r.time * MS, float(r.price), float(r.qty), r.isBuyerMaker) for r in rows]
+    except ValueError as error:
+        raise msgspec.ValidationError(str(error)) from None
+    for one in trades:
+        if not (0 <= one.price < math.inf and 0 <= one.qty < math.inf):
+            raise msgspec.ValidationError(f"trade {one.id}: price {one.price}, quantity {one.qty}")
+    return trades
 
 
 def _request(method: str, streams: Sequence[str], request_id: int) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tapestream.common.contracts.messages import Gap
+from tapestream.ingest.core.ranges import IdRange
 from tapestream.ingest.recorder.core.ledger import Hole
-from tapestream.ingest.recorder.core.ranges import IdRange
 
 _LARGEST = (1 << 63) - 1
 

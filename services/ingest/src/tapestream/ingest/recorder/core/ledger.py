@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tapestream.common.contracts.messages import GapReason
-from tapestream.ingest.recorder.core.ranges import IdRange, subtract, union
+from tapestream.ingest.core.ranges import IdRange, subtract, union
 
 _WEIGHT = {GapReason.FILLED: 0, GapReason.LOST: 1}
 _VENUES_WORD = 2

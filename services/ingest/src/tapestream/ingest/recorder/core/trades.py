@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tapestream.common.contracts.messages import TradeBatch
+from tapestream.ingest.core.ranges import IdRange
 from tapestream.ingest.recorder.core.batches import Columns
-from tapestream.ingest.recorder.core.ranges import IdRange
 from tapestream.ingest.recorder.core.refusal import Refused
 
 RESTARTED_NS = 60_000_000_000
