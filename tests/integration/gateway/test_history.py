@@ -95,6 +95,34 @@ async def test_a_lagging_recorder_makes_no_hole(
     assert [int(row["id"]) for row in rows] == list(range(1, 1001))
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_late_trades_are_there_once_where_the_recorder_lags(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str, is_listed: bool
+) -> None:
+    for lost, batches in ((0, 2), (10, 6), (0, 4), (10, 7)):  # 101 to 110 and 611 to 620 are missing
+        feeder.trades(symbol, 50, lost=lost)
+        for _ in range(batches - 1):
+            feeder.trades(symbol, 50)
+    for ids in (range(96, 106), range(101, 111), range(606, 616), range(611, 621)):
+        feeder.late_trades(symbol, ids)
+    feeder.trades(symbol, 50)
+    await _taken_in(client, symbol, 1000)
+    if is_listed:
+        await recorded.trades(symbol, range(1, 101))
+        await recorded.trades(symbol, range(111, 411))  # and none of what came late
+
+    for limit in (150, 405, 415, 1020):
+        page = (await client.get(f"/data/{symbol}/ticks?limit={limit}")).json()
+        assert [tick["id"] for tick in page["items"]] == list(range(1021 - limit, 1021))
+        assert all(t["price"] == price_of(t["id"]) and t["qty"] == qty_of(t["id"]) for t in page["items"])
+    below = "end=2024-05-01T10:00:00.108Z&start=2024-05-01T10:00:00.098Z"
+    page = (await client.get(f"/data/{symbol}/ticks?{below}")).json()
+    assert [tick["id"] for tick in page["items"]] == list(range(98, 108))
+    for query, ids in (("", range(1, 1021)), (f"&{below}", range(98, 108))):
+        answer = await client.get(f"/export?symbol={symbol}&kind=ticks{query}")
+        assert [int(row["id"]) for row in csv.DictReader(io.StringIO(answer.text))] == list(ids)
+
+
 async def test_missing_ids_and_unreadable_messages_make_no_hole_where_the_recorder_lags(
     client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str
 ) -> None:
