@@ -225,9 +225,10 @@ class Ticks:
         await asyncio.sleep(0.2 * attempt)
 
     def _unreadable(self, after_id: int, before_id: int) -> ProblemError:
+        what = f"trades {after_id + 1} to {before_id - 1}" if before_id - 1 > after_id else "late trades"
         return ProblemError(
             503,
-            f"trades {after_id + 1} to {before_id - 1} of {self._name} are not recorded yet, and NATS, which has "
+            f"{what} of {self._name} are not recorded yet, and NATS, which has "
             "them, does not answer; try again shortly",
             headers={"Retry-After": "1"},
         )
