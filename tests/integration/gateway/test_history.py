@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.messages import (
@@ -25,6 +27,7 @@ from tapestream.common.contracts.messages import (
     encode,
 )
 from tapestream.common.contracts.subjects import Subjects
+from tapestream.common.contracts.timeframes import DAY_NS
 from tapestream.common.supervisor.embedded import EmbeddedNats, EmbeddedPostgres
 from tests.integration.gateway.conftest import MakeGateway
 from tests.integration.gateway.feeder import START_NS, VENUE, Feeder, price_of, qty_of
@@ -247,6 +250,32 @@ async def test_quotes_are_exported_in_pages_and_too_many_are_refused(
         assert "1000 quotes at most" in refused.json()["errors"][0]["allowed"]
         some = await other.get("/export", params=query | {"end": "2024-05-01T10:00:00.100Z"})
         assert len(some.text.splitlines()) == 1 + 999
+
+
+async def test_quotes_behind_an_emptied_day_are_exported(
+    client: httpx.AsyncClient, recorded: Recorded, symbol: str
+) -> None:
+    day = START_NS // DAY_NS
+    await recorded.emptied_day("quotes", day - 1)
+    await recorded.quotes(symbol, range(1, 11))
+    await recorded.emptied_day("quotes", day + 1)
+    rows = list(csv.DictReader(io.StringIO((await client.get(f"/export?symbol={symbol}&kind=quotes")).text)))
+    assert [int(row["id"]) for row in rows] == list(range(1, 11))
+
+
+async def test_what_is_not_migrated_yet_is_tried_again(
+    make_gateway: MakeGateway, postgres: EmbeddedPostgres, symbol: str
+) -> None:
+    async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as connection:
+        await connection.execute("CREATE DATABASE before_0002")
+    url = sa.make_url(postgres.url).set(database="before_0002").render_as_string(hide_password=False)
+    gateway = make_gateway(database=True, DATABASE_URL=url)
+    await (await gateway.start()).memory_ready()
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        problem = await client.get(f"/export?symbol={symbol}&kind=quotes")
+    assert problem.status_code == 503
+    assert problem.headers["retry-after"] == "1"
+    assert "not migrated yet" in problem.json()["detail"]
 
 
 async def test_statistics_are_exact(client: httpx.AsyncClient, recorded: Recorded, symbol: str) -> None:
