@@ -267,8 +267,8 @@ async def test_what_is_not_migrated_yet_is_tried_again(
     make_gateway: MakeGateway, postgres: EmbeddedPostgres, symbol: str
 ) -> None:
     async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as connection:
-        await connection.execute("CREATE DATABASE before_0002")
-    url = sa.make_url(postgres.url).set(database="before_0002").render_as_string(hide_password=False)
+        await connection.execute("CREATE DATABASE unmigrated")
+    url = sa.make_url(postgres.url).set(database="unmigrated").render_as_string(hide_password=False)
     gateway = make_gateway(database=True, DATABASE_URL=url)
     await (await gateway.start()).memory_ready()
     async with httpx.AsyncClient(base_url=gateway.url) as client:
