@@ -84,6 +84,11 @@ class Recorded:
                 [number, ids[-1]],
             )
 
+    async def emptied_day(self, table: str, day: int) -> None:
+        """A partition as a cleanup of single rows leaves it: there, with nothing in it."""
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            await ensure_partition(connection, table, day)
+
     async def quotes(self, symbol: str, ids: range) -> None:
         """Quotes a tenth of a millisecond apart, at the times of the trades with a tenth of their ids."""
         number = await self.instrument(symbol)

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.messages import (
@@ -25,6 +27,7 @@ from tapestream.common.contracts.messages import (
     encode,
 )
 from tapestream.common.contracts.subjects import Subjects
+from tapestream.common.contracts.timeframes import DAY_NS
 from tapestream.common.supervisor.embedded import EmbeddedNats, EmbeddedPostgres
 from tests.integration.gateway.conftest import MakeGateway
 from tests.integration.gateway.feeder import START_NS, VENUE, Feeder, price_of, qty_of
@@ -93,6 +96,34 @@ async def test_a_lagging_recorder_makes_no_hole(
     answer = await client.get(f"/database/export?symbol={symbol}")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [int(row["id"]) for row in rows] == list(range(1, 1001))
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_late_trades_are_there_once_where_the_recorder_lags(
+    client: httpx.AsyncClient, feeder: Feeder, recorded: Recorded, symbol: str, is_listed: bool
+) -> None:
+    for lost, batches in ((0, 2), (10, 6), (0, 4), (10, 7)):  # 101 to 110 and 611 to 620 are missing
+        feeder.trades(symbol, 50, lost=lost)
+        for _ in range(batches - 1):
+            feeder.trades(symbol, 50)
+    for ids in (range(96, 106), range(101, 111), range(606, 616), range(611, 621)):
+        feeder.late_trades(symbol, ids)
+    feeder.trades(symbol, 50)
+    await _taken_in(client, symbol, 1000)
+    if is_listed:
+        await recorded.trades(symbol, range(1, 101))
+        await recorded.trades(symbol, range(111, 411))  # and none of what came late
+
+    for limit in (150, 405, 415, 1020):
+        page = (await client.get(f"/data/{symbol}/ticks?limit={limit}")).json()
+        assert [tick["id"] for tick in page["items"]] == list(range(1021 - limit, 1021))
+        assert all(t["price"] == price_of(t["id"]) and t["qty"] == qty_of(t["id"]) for t in page["items"])
+    below = "end=2024-05-01T10:00:00.108Z&start=2024-05-01T10:00:00.098Z"
+    page = (await client.get(f"/data/{symbol}/ticks?{below}")).json()
+    assert [tick["id"] for tick in page["items"]] == list(range(98, 108))
+    for query, ids in (("", range(1, 1021)), (f"&{below}", range(98, 108))):
+        answer = await client.get(f"/export?symbol={symbol}&kind=ticks{query}")
+        assert [int(row["id"]) for row in csv.DictReader(io.StringIO(answer.text))] == list(ids)
 
 
 async def test_missing_ids_and_unreadable_messages_make_no_hole_where_the_recorder_lags(
@@ -219,6 +250,32 @@ async def test_quotes_are_exported_in_pages_and_too_many_are_refused(
         assert "1000 quotes at most" in refused.json()["errors"][0]["allowed"]
         some = await other.get("/export", params=query | {"end": "2024-05-01T10:00:00.100Z"})
         assert len(some.text.splitlines()) == 1 + 999
+
+
+async def test_quotes_behind_an_emptied_day_are_exported(
+    client: httpx.AsyncClient, recorded: Recorded, symbol: str
+) -> None:
+    day = START_NS // DAY_NS
+    await recorded.emptied_day("quotes", day - 1)
+    await recorded.quotes(symbol, range(1, 11))
+    await recorded.emptied_day("quotes", day + 1)
+    rows = list(csv.DictReader(io.StringIO((await client.get(f"/export?symbol={symbol}&kind=quotes")).text)))
+    assert [int(row["id"]) for row in rows] == list(range(1, 11))
+
+
+async def test_what_is_not_migrated_yet_is_tried_again(
+    make_gateway: MakeGateway, postgres: EmbeddedPostgres, symbol: str
+) -> None:
+    async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as connection:
+        await connection.execute("CREATE DATABASE unmigrated")
+    url = sa.make_url(postgres.url).set(database="unmigrated").render_as_string(hide_password=False)
+    gateway = make_gateway(database=True, DATABASE_URL=url)
+    await (await gateway.start()).memory_ready()
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        problem = await client.get(f"/export?symbol={symbol}&kind=quotes")
+    assert problem.status_code == 503
+    assert problem.headers["retry-after"] == "1"
+    assert "not migrated yet" in problem.json()["detail"]
 
 
 async def test_statistics_are_exact(client: httpx.AsyncClient, recorded: Recorded, symbol: str) -> None:

@@ -92,11 +92,11 @@ async def _quotes(gateway: Gateway, wanted: Export) -> AsyncIterator[pa.Table]:
             value=None if wanted.start_ns is None else iso_utc(wanted.start_ns),
             allowed=f"a period with {most} quotes at most (EXPORT_MAX_QUOTES)",
         )
-    first_ns, last_ns = await history.quotes_span()
-    if first_ns is None or last_ns is None:
+    days = await history.quote_days(number)
+    if days is None:
         return
-    at = max(first_ns, wanted.start_ns or 0)
-    stop = last_ns + 1000 if wanted.end_ns is None else min(wanted.end_ns, last_ns + 1000)
+    at = max(days[0], wanted.start_ns or 0)
+    stop = days[1] if wanted.end_ns is None else min(wanted.end_ns, days[1])
     while at < stop:
         until = min(at + WINDOW_NS, stop)
         after: tuple[int, int] | None = None

@@ -195,25 +195,15 @@ class History:
 
     # --- quotes
 
-    async def quotes_span(self) -> tuple[int | None, int | None]:
-        """Times of the oldest and the newest quote of all, None where there are none."""
+    async def quote_days(self, instrument_id: int) -> tuple[int, int] | None:
+        """Begin of the first and end of the last day that an instrument has quotes of; None where it has none."""
+        query = sa.text(
+            "SELECT min(day) - date '1970-01-01', max(day) - date '1970-01-01' FROM day_counts "
+            "WHERE table_name = 'quotes' AND instrument_id = :instrument AND rows > 0"
+        )
         async with self.connect() as connection:
-            parts = list(
-                (
-                    await connection.execute(
-                        sa.text(
-                            "SELECT inhrelid::regclass::text FROM pg_inherits "
-                            "WHERE inhparent = 'quotes'::regclass ORDER BY 1"
-                        )
-                    )
-                ).scalars()
-            )
-            ends: list[int | None] = []
-            for part, which in ((parts[:1], "min"), (parts[-1:], "max")):
-                table = part[0] if part else "quotes"
-                query = f"SELECT {_NS.replace('ts', f'{which}(ts)')} FROM {table}"  # noqa: S608 - a name of Postgres' own
-                ends.append((await connection.execute(sa.text(query))).scalar())
-        return ends[0], ends[1]
+            first, last = (await connection.execute(query, {"instrument": instrument_id})).one()
+        return None if first is None else (first * DAY_NS, (last + 1) * DAY_NS)
 
     async def quotes(
         self, instrument_id: int, start_ns: int, end_ns: int, limit: int, after: tuple[int, int] | None = None

@@ -132,12 +132,16 @@ def install(app: FastAPI) -> None:
 
     async def on_database(request: Request, error: Exception) -> Response:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        if isinstance(cause, psycopg.Error) and not is_passing(cause):
+        # a gateway may be newer than the tables: ingest, which migrates them, starts beside it
+        lacks_table = isinstance(cause, psycopg.errors.UndefinedTable)
+        if isinstance(cause, psycopg.Error) and not is_passing(cause) and not lacks_table:
             return await on_crash(request, error)
         log.warning("database_unavailable", path=request.url.path, error=describe(cause))
         return problem_response(
             503,
-            "the database does not answer; try again shortly",
+            "the database is not migrated yet; try again shortly"
+            if lacks_table
+            else "the database does not answer; try again shortly",
             instance=request.url.path,
             headers={"Retry-After": "1"},
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nats.errors
+import numpy as np
 import structlog
 from nats.js.errors import NotFoundError
 
 from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.messages import TradeBatch
 from tapestream.common.contracts.streams import MARKET
 from tapestream.common.errors import NotConnectedError
 from tapestream.gateway.core.columns import TradeColumns, join_columns, no_trades
@@ -107,7 +109,7 @@ class Ticks:
         recorded = await history.trades(
             number, limit=limit, before_id=before, start_ns=period.start_ns, end_ns=period.end_ns
         )
-        return merge_trades(recorded, between)
+        return merge_trades(between, recorded)  # what is recorded came first
 
     async def unrecorded(self, number: int | None, border: int, period: Period, most: int) -> TradeColumns:
         """The newest ``most`` trades before memory's oldest one that the recorder has not written yet.
@@ -118,11 +120,14 @@ class Ticks:
         if recorded is None:
             return no_trades()
         before = border if period.before_id is None else min(border, period.before_id)
+        late = await self.late(recorded, before, period, most)
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
-                return await self._newest_from_stream(recorded, before, period, most)
+                live = await self._newest_from_stream(recorded, before, period, most)
             except STREAM_FAULTS as error:
                 await self._pause(attempt, error)
+            else:
+                return _newest(first_in_stream([late, live]), most)
         raise self._unreadable(recorded, before)
 
     async def recorded_head(self, number: int | None) -> int | None:
@@ -133,16 +138,40 @@ class Ticks:
         recorded = await self._gateway.history.recorded_up_to(number) if number is not None else -1
         return None if recorded >= memory.trades.prev_id else recorded
 
-    async def expect_stream(self, after_id: int, before_id: int) -> None:
-        """Raises ProblemError (503) where the stream, which alone has what lies between, does not answer."""
+    async def late(self, head: int, before_id: int, period: Period, most: int | None = None) -> TradeColumns:
+        """Backfilled trades below an id that the recorder may not have written yet; the newest ``most`` of them.
+
+        The recorder reads the stream in its order: what was backfilled before its head is in history.
+        What came behind it may have any id, also one below the head.
+
+        Raises ProblemError (503) where the stream cannot be read.
+        """
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
-                await self._gateway.bus.js.stream_info(self._gateway.subjects.stream(MARKET))
+                return await self._late_from_stream(head, before_id, period, most)
             except STREAM_FAULTS as error:
                 await self._pause(attempt, error)
-            else:
-                return
-        raise self._unreadable(after_id, before_id)
+        raise self._unreadable(head, before_id)
+
+    async def _late_from_stream(
+        self, head: int, before_id: int, period: Period, most: int | None
+    ) -> TradeColumns:
+        bus, name = self._gateway.bus, self._name
+        start, _ = await self._sequence_after(bus.subjects.trade(name.venue, name.symbol), head)
+        parts: list[TradeColumns] = []
+        async with StreamReplay(
+            bus, MARKET, [bus.subjects.backfill(name.venue, name.symbol)], start
+        ) as replay:
+            while messages := await replay.next():
+                for message in messages:
+                    batch = readable_trades(message.data, message.subject, message.seq)
+                    if batch is not None:
+                        part = _part(batch, message.seq)
+                        part = part.where(part.id < before_id)
+                        parts.append(in_period(part, period.start_ns, period.end_ns))
+                if most is not None:
+                    parts = [_newest(first_in_stream(parts), most)]
+        return await asyncio.to_thread(first_in_stream, parts)  # of a long backfill that takes a while
 
     async def backlog(
         self, after_id: int, before_id: int, period: Period, size: int
@@ -180,7 +209,7 @@ class Ticks:
                     batch = readable_trades(message.data, message.subject, message.seq)
                     if batch is None or is_done:
                         continue
-                    part = columns_of(batch, range(len(batch.id)))
+                    part = _part(batch, message.seq)
                     part = part.where((part.id > after_id) & (part.id < before_id))
                     parts.append(in_period(part, period.start_ns, period.end_ns))
                     held += len(parts[-1])
@@ -196,9 +225,10 @@ class Ticks:
         await asyncio.sleep(0.2 * attempt)
 
     def _unreadable(self, after_id: int, before_id: int) -> ProblemError:
+        what = f"trades {after_id + 1} to {before_id - 1}" if before_id - 1 > after_id else "late trades"
         return ProblemError(
             503,
-            f"trades {after_id + 1} to {before_id - 1} of {self._name} are not recorded yet, and NATS, which has "
+            f"{what} of {self._name} are not recorded yet, and NATS, which has "
             "them, does not answer; try again shortly",
             headers={"Retry-After": "1"},
         )
@@ -217,7 +247,7 @@ class Ticks:
             part, is_all = await self._from_stream(first, before_id, period, most)
             found = join_columns([part, found])
             before_id, span = first + 1, span * 2
-        return found.rows(max(0, len(found) - most), len(found))
+        return _newest(found, most)
 
     async def _from_stream(
         self, after_id: int, before_id: int, period: Period, most: int
@@ -227,8 +257,7 @@ class Ticks:
         _, is_all = await self._sequence_after(subject, after_id)
         newest = no_trades()
         async for part in self._parts(after_id, before_id, period, most):
-            newest = join_columns([newest, part])
-            newest = newest.rows(max(0, len(newest) - most), len(newest))
+            newest = _newest(join_columns([newest, part]), most)
         return newest, is_all
 
     async def _sequence_after(self, subject: str, trade_id: int) -> tuple[int, bool]:
@@ -273,6 +302,23 @@ class Ticks:
                 )
         except (TimeoutError, *AWAY):
             return None
+
+
+def first_in_stream(parts: list[TradeColumns]) -> TradeColumns:
+    """Parts read from the stream by id, each id once; of a double the first counts, as it does for the recorder."""
+    every = join_columns(parts)
+    every = every.where_rows(np.argsort(every.seq, kind="stable"))
+    _, first = np.unique(every.id, return_index=True)
+    return every.where_rows(first)
+
+
+def _part(batch: TradeBatch, stream_seq: int) -> TradeColumns:
+    """A batch as columns, whose ``seq`` is the place in the stream."""
+    return replace(columns_of(batch, range(len(batch.id))), seq=np.full(len(batch.id), stream_seq, np.int64))
+
+
+def _newest(trades: TradeColumns, most: int) -> TradeColumns:
+    return trades.rows(max(0, len(trades) - most), len(trades))
 
 
 def _least(*values: int | None) -> int | None:
