@@ -10,10 +10,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import psycopg
 import pyarrow.parquet as pq
 import pytest
-import sqlalchemy as sa
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.messages import (
@@ -261,21 +259,6 @@ async def test_quotes_behind_an_emptied_day_are_exported(
     await recorded.emptied_day("quotes", day + 1)
     rows = list(csv.DictReader(io.StringIO((await client.get(f"/export?symbol={symbol}&kind=quotes")).text)))
     assert [int(row["id"]) for row in rows] == list(range(1, 11))
-
-
-async def test_what_is_not_migrated_yet_is_tried_again(
-    make_gateway: MakeGateway, postgres: EmbeddedPostgres, symbol: str
-) -> None:
-    async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as connection:
-        await connection.execute("CREATE DATABASE unmigrated")
-    url = sa.make_url(postgres.url).set(database="unmigrated").render_as_string(hide_password=False)
-    gateway = make_gateway(database=True, DATABASE_URL=url)
-    await (await gateway.start()).memory_ready()
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
-        problem = await client.get(f"/export?symbol={symbol}&kind=quotes")
-    assert problem.status_code == 503
-    assert problem.headers["retry-after"] == "1"
-    assert "not migrated yet" in problem.json()["detail"]
 
 
 async def test_statistics_are_exact(client: httpx.AsyncClient, recorded: Recorded, symbol: str) -> None:
