@@ -13,20 +13,12 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.messages import (
-    BackfillReply,
-    BackfillRequest,
     Bar,
-    CleanReply,
-    CleanRequest,
     TradeKind,
-    decoder,
-    encode,
 )
-from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.contracts.timeframes import DAY_NS
-from tapestream.common.supervisor.embedded import EmbeddedNats, EmbeddedPostgres
+from tapestream.common.supervisor.embedded import EmbeddedPostgres
 from tests.integration.gateway.conftest import MakeGateway
 from tests.integration.gateway.feeder import START_NS, VENUE, Feeder, price_of, qty_of
 from tests.integration.gateway.recorded import Recorded
@@ -294,31 +286,6 @@ async def test_gaps_are_listed(client: httpx.AsyncClient, recorded: Recorded, sy
     assert (only["total"], only["has_more"]) == (1, False)
 
 
-async def test_backfill_asks_ingest(
-    client: httpx.AsyncClient, nats: EmbeddedNats, prefix: str, symbol: str
-) -> None:
-    bus = await Bus.connect(nats.url, "ingest", Subjects(prefix))
-    asked: list[BackfillRequest] = []
-
-    async def answer(message) -> None:
-        asked.append(decoder(BackfillRequest).decode(message.data))
-        assert message.headers["traceparent"].startswith("00-4bf92f3577b34da6a3ce929d0e0e4736-")
-        await message.respond(encode(BackfillReply(published=60)))
-
-    subscription = await bus.nc.subscribe(bus.subjects.rpc("ingest", "backfill"), cb=answer)
-    await bus.nc.flush()
-    body = {"symbol": symbol, "tf": "1m", "start": "2024-05-01T10:00Z", "end": "2024-05-01T11:00Z"}
-    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
-
-    done = (await client.post("/database/backfill", json=body, headers=trace)).json()
-
-    assert done["published"] == 60
-    assert asked[0].symbol == f"{symbol}@{VENUE}"
-    assert asked[0].end_ns - asked[0].start_ns == 60 * MINUTE_NS
-    await subscription.unsubscribe()
-    await bus.close()
-
-
 async def test_without_its_database_live_data_goes_on(
     make_gateway: MakeGateway, feeder: Feeder, symbol: str
 ) -> None:
@@ -341,38 +308,6 @@ async def test_without_its_database_live_data_goes_on(
         assert health["status"] == "degraded"
         assert (await client.get("/health/db")).status_code == 503
     assert "s3cret" not in gateway.log.read_text()
-
-
-async def test_cleanup_is_the_recorders_work(
-    client: httpx.AsyncClient, nats: EmbeddedNats, prefix: str
-) -> None:
-    alone = await client.post("/database/cleanup?days=3")
-    assert alone.status_code == 503
-    assert "recorder" in alone.json()["detail"]
-
-    bus = await Bus.connect(nats.url, "recorder", Subjects(prefix))
-    replies = iter(
-        [CleanReply(deleted={"trades": 50}, dropped_partitions=["trades_20240501"]), CleanReply(error="x")]
-    )
-    asked: list[CleanRequest] = []
-
-    async def answer(message) -> None:
-        asked.append(decoder(CleanRequest).decode(message.data))
-        await message.respond(encode(next(replies)))
-
-    await bus.nc.subscribe(bus.subjects.rpc("recorder", "clean"), cb=answer)
-    await bus.nc.flush()
-    done = (await client.post("/database/cleanup", json={"older_than": "2024-05-01T10:00:00Z"})).json()
-    assert done == {
-        "status": "ok",
-        "older_than": "2024-05-01T10:00:00.000Z",
-        "deleted": {"trades": 50},
-        "dropped_partitions": ["trades_20240501"],
-    }
-    assert asked == [CleanRequest(older_than_ns=START_NS)]
-    refused = await client.post("/database/cleanup?days=3")
-    assert (refused.status_code, refused.json()["detail"]) == (503, "not everything could be deleted now: x")
-    await bus.close()
 
 
 async def test_a_total_is_counted_across_days_and_not_guessed_while_the_recorder_lags(
