@@ -24,7 +24,6 @@ REFRESH_S = 1.0
 _WRONG_LAST_SEQUENCE = 10071
 """The server's error code for a write that expected another last message."""
 _decode_instrument = decoder(Instrument).decode
-_decode_want = decoder(FeedWant).decode
 
 
 async def follow_instruments(bus: Bus, apply: Callable[[list[Instrument]], None]) -> None:
@@ -49,17 +48,6 @@ async def _read_instruments(bus: Bus) -> list[Instrument]:
         except msgspec.DecodeError as error:
             log.warning("instrument_unreadable", error=str(error))
     return found
-
-
-async def read_wants(bus: Bus) -> dict[str, FeedWant]:
-    """What every owner wants. Raises nats errors and TimeoutError."""
-    wants: dict[str, FeedWant] = {}
-    for owner, value in (await read_bucket(bus, BUCKET_FEEDS)).items():
-        try:
-            wants[owner] = _decode_want(value)
-        except msgspec.DecodeError as error:
-            log.warning("feed_want_unreadable", owner=owner, error=str(error))
-    return wants
 
 
 async def feeds_revision(bus: Bus) -> int:

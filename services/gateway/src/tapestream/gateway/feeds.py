@@ -7,10 +7,11 @@ from functools import lru_cache
 
 import structlog
 
+from tapestream.common.bus.buckets import read_wants
 from tapestream.common.contracts.feeds import DEFAULT_OWNER, readable_names, wanted_names
 from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import FeedWant
-from tapestream.gateway.buckets import feeds_revision, read_wants, write_want
+from tapestream.gateway.buckets import feeds_revision, write_want
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.problems import FieldError, ProblemError
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import msgspec
 import nats.errors
 import structlog
 
-from tapestream.common.bus.buckets import bucket_revision, read_bucket
+from tapestream.common.bus.buckets import bucket_revision, read_wants
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.feeds import DEFAULT_OWNER, wanted_symbols
-from tapestream.common.contracts.messages import FeedWant, decoder
+from tapestream.common.contracts.messages import FeedWant
 from tapestream.common.contracts.streams import BUCKET_FEEDS
 
 log = structlog.get_logger(__name__)
 
 REFRESH_S = 1.0
 """Asking each second whether the bucket has changed needs no bookkeeping across reconnects."""
-_decode = decoder(FeedWant).decode
 
 
 class FeedWatcher:
@@ -51,7 +49,7 @@ class FeedWatcher:
             try:
                 newest = await bucket_revision(self._bus, BUCKET_FEEDS)
                 if newest != seen:
-                    wants, seen = _readable(await read_bucket(self._bus, BUCKET_FEEDS)), newest
+                    wants, seen = await read_wants(self._bus), newest
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 log.debug("feeds_unreadable", error=repr(error))
             else:
@@ -69,13 +67,3 @@ class FeedWatcher:
                 "feeds_changed", venue=self._venue, symbols=wanted.symbols, default=DEFAULT_OWNER in wants
             )
             self._on_change(wanted.symbols)
-
-
-def _readable(values: dict[str, bytes]) -> dict[str, FeedWant]:
-    wants: dict[str, FeedWant] = {}
-    for owner, value in values.items():
-        try:
-            wants[owner] = _decode(value)
-        except msgspec.DecodeError as error:
-            log.warning("feed_want_unreadable", owner=owner, error=str(error))
-    return wants

@@ -32,7 +32,6 @@ class SymbolFeed:
     """The last id that was too far ahead to be believed by itself."""
     quotes: QuoteColumns = field(default_factory=QuoteColumns)
     first_recv_ns: int = 0
-    trades_dirty: bool = False
     quotes_dirty: bool = False
     traded: bool = False
     """A trade came over the socket since the last second's tick."""

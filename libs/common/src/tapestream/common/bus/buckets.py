@@ -6,13 +6,20 @@ thousand of them; here it is deleted when it has been read.
 
 from __future__ import annotations
 
+import msgspec
+import structlog
 from nats.js import api
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.ordinals import read_now
+from tapestream.common.contracts.messages import FeedWant, decoder
+from tapestream.common.contracts.streams import BUCKET_FEEDS
+
+log = structlog.get_logger(__name__)
 
 _OPERATION = "KV-Operation"
 """Header of an entry that is no value but the mark of a deletion."""
+_decode_want = decoder(FeedWant).decode
 
 
 async def bucket_revision(bus: Bus, bucket: str) -> int:
@@ -31,6 +38,17 @@ async def read_bucket(bus: Bus, bucket: str) -> dict[str, bytes]:
         if _OPERATION not in (message.headers or {}):
             found[message.subject.removeprefix(prefix)] = message.data
     return found
+
+
+async def read_wants(bus: Bus) -> dict[str, FeedWant]:
+    """Owner → what it wants streaming; what cannot be read is logged. Raises nats errors and TimeoutError."""
+    wants: dict[str, FeedWant] = {}
+    for owner, value in (await read_bucket(bus, BUCKET_FEEDS)).items():
+        try:
+            wants[owner] = _decode_want(value)
+        except msgspec.DecodeError as error:
+            log.warning("feed_want_unreadable", owner=owner, error=str(error))
+    return wants
 
 
 async def remove_key(bus: Bus, bucket: str, key: str, up_to: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from tapestream.common.bus.buckets import read_wants
 from tapestream.gateway import feeds
-from tapestream.gateway.buckets import read_wants
 from tapestream.gateway.buffers import BufferStats, buffer_stats, streaming_symbols
 from tapestream.gateway.gateway import TheGateway
 from tapestream.gateway.problems import responses
