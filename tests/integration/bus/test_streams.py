@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.durable import FAULTS, DurableReader, OrderBrokenError
 from tapestream.common.bus.fold import Incoming
 from tapestream.common.bus.live import LiveReader
@@ -31,6 +32,10 @@ async def running(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def publisher_of(bus: Bus) -> ResumingPublisher:
+    return ResumingPublisher(bus, stream=MARKET, filters=[bus.subjects.market("trade")], producer="test")
 
 
 async def until(is_so: Callable[[], bool], what: str) -> None:
@@ -57,9 +62,7 @@ async def test_publisher_and_live_reader_outlive_the_server(
 ) -> None:
     async with connect() as bus:
         subject = bus.subjects.trade("binance_usdm", "BTCUSDT")
-        publisher = ResumingPublisher(
-            bus, stream=MARKET, filters=[bus.subjects.market("trade")], producer="test"
-        )
+        publisher = publisher_of(bus)
         newest, double = 0, 0
 
         def take(message: Incoming) -> None:
@@ -93,9 +96,7 @@ async def test_durable_reader_goes_on_behind_its_position(
 ) -> None:
     async with connect() as bus:
         subject = bus.subjects.trade("binance_usdm", "BTCUSDT")
-        publisher = ResumingPublisher(
-            bus, stream=MARKET, filters=[bus.subjects.market("trade")], producer="test"
-        )
+        publisher = publisher_of(bus)
         reader = DurableReader(bus, stream=MARKET, durable="test", filters=[bus.subjects.market("trade")])
         applied: list[int] = []
         position: Offset | None = None
@@ -133,9 +134,7 @@ async def test_durable_reader_goes_on_behind_its_position(
 async def test_few_messages_are_gathered_and_many_are_read_at_once(connect: Connect) -> None:
     async with connect() as bus:
         subject = bus.subjects.trade("binance_usdm", "BTCUSDT")
-        publisher = ResumingPublisher(
-            bus, stream=MARKET, filters=[bus.subjects.market("trade")], producer="test"
-        )
+        publisher = publisher_of(bus)
         reader = DurableReader(bus, stream=MARKET, durable="test", filters=[bus.subjects.market("trade")])
         async with running(publisher.run()):
             await publisher.ready.wait()

@@ -14,15 +14,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tapestream.common.backoff import full_jitter
 from tapestream.common.errors import TapestreamError
 from tapestream.common.supervisor import guardian
-from tapestream.common.supervisor.backoff import backoff
 from tapestream.common.supervisor.console import Console
 from tapestream.common.supervisor.guard import Guard
 from tapestream.common.supervisor.output import read_lines
 from tapestream.common.supervisor.spawn import SAME, Identity, launch_command
 
 EX_CONFIG = 78
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 15.0
+"""Before a child that dies again and again is started anew."""
 HEALTHY_S = 20.0
 """A child that ran this long starts again at the shortest delay."""
 FIRST_TRIES = 3
@@ -83,7 +85,7 @@ class Child:
 
     async def run(self) -> None:
         """Start it again and again. Raises ChildRefusedError when it cannot start at all."""
-        delays = backoff()
+        delays = full_jitter(FIRST_DELAY_S, LONGEST_DELAY_S)
         while not self._stop.is_set():
             started = time.monotonic()
             try:
@@ -103,7 +105,7 @@ class Child:
             ):
                 raise ChildRefusedError(self.name, code, self._last_words())
             if ran_s > HEALTHY_S:
-                delays = backoff()
+                delays = full_jitter(FIRST_DELAY_S, LONGEST_DELAY_S)
             delay = next(delays)
             self._console.event(
                 "warning",
