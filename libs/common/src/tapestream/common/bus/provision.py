@@ -14,6 +14,7 @@ from tapestream.common.contracts.streams import (
     BUCKET_FEEDS,
     BUCKET_INSTRUMENTS,
     BUCKET_SNAPSHOTS,
+    BUCKET_WATCHES,
     DISK_SHARE,
     stream_plans,
 )
@@ -22,7 +23,7 @@ from tapestream.common.errors import ProvisionError
 log = structlog.get_logger(__name__)
 
 _MIB = 1 << 20
-_BUCKET_BYTES = {BUCKET_FEEDS: 1 * _MIB, BUCKET_INSTRUMENTS: 8 * _MIB}
+_BUCKET_BYTES = {BUCKET_FEEDS: 1 * _MIB, BUCKET_INSTRUMENTS: 8 * _MIB, BUCKET_WATCHES: 1 * _MIB}
 _SNAPSHOT_BYTES = 1024 * _MIB
 
 

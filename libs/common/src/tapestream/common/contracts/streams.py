@@ -51,11 +51,14 @@ class StreamPlan:
 
 MARKET = "MARKET"
 BARS = "BARS"
+SIGNALS = "SIGNALS"
+ALERTS = "ALERTS"
 DLQ = "DLQ"
 
 BUCKET_FEEDS = "feeds"
 BUCKET_INSTRUMENTS = "instruments"
 BUCKET_SNAPSHOTS = "snapshots"
+BUCKET_WATCHES = "watches"
 
 
 def stream_plans(subjects: Subjects) -> tuple[StreamPlan, ...]:
@@ -70,7 +73,7 @@ def stream_plans(subjects: Subjects) -> tuple[StreamPlan, ...]:
                 subjects.market("kline"),
                 subjects.market("clock"),
             ),
-            share=0.7,
+            share=0.6,
             max_age_s=2 * DAY_S,
         ),
         StreamPlan(
@@ -79,5 +82,7 @@ def stream_plans(subjects: Subjects) -> tuple[StreamPlan, ...]:
             share=0.15,
             max_age_s=7 * DAY_S,
         ),
+        StreamPlan(SIGNALS, (subjects.all_signals(),), share=0.1, max_age_s=7 * DAY_S),
+        StreamPlan(ALERTS, (subjects.all_alerts(),), share=0.05, max_age_s=30 * DAY_S, persist=None),
         StreamPlan(DLQ, (subjects.all_dead_letters(),), share=0.05, max_age_s=30 * DAY_S, persist=None),
     )

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from tapestream.common.contracts.instruments import InstrumentName
+
 _PLAIN = re.compile(r"[^A-Za-z0-9_-]")
 _PREFIX = re.compile(r"[a-z0-9_-]*")
 
@@ -38,6 +40,18 @@ class MarketSubject(NamedTuple):
     venue: str
     symbol: str
     timeframe: str | None = None
+
+
+class PairSubject(NamedTuple):
+    """``sig.pair.<timeframe>.<venueA>.<A>.<venueB>.<B>`` taken apart."""
+
+    timeframe: str
+    a: InstrumentName
+    b: InstrumentName
+
+
+def _tokens(name: InstrumentName) -> tuple[str, str]:
+    return encode_token(name.venue), encode_token(name.symbol)
 
 
 @dataclass(frozen=True)
@@ -97,6 +111,40 @@ class Subjects:
                 return MarketSubject(kind, decode_token(venue), decode_token(symbol))
             case _:
                 raise ValueError(f"{subject!r} is not a market data subject")
+
+    # signals and alerts
+    def pair_signal(self, timeframe: str, a: InstrumentName, b: InstrumentName) -> str:
+        """Figures of a pair on complete bars."""
+        return self._subject("sig", "pair", timeframe, *_tokens(a), *_tokens(b))
+
+    def pair_tick(self, timeframe: str, a: InstrumentName, b: InstrumentName) -> str:
+        """Provisional figures of a pair, sent with each batch of trades and kept by no stream."""
+        return self._subject("tick", "pair", timeframe, *_tokens(a), *_tokens(b))
+
+    def radar(self, timeframe: str) -> str:
+        return self._subject("sig", "radar", timeframe)
+
+    def all_signals(self) -> str:
+        return self._subject("sig", ">")
+
+    def parse_pair(self, subject: str) -> PairSubject:
+        """Take a subject of pair figures apart. Raises ValueError for any other subject."""
+        bare = subject.removeprefix(f"{self.prefix}.") if self.prefix else subject
+        match bare.split("."):
+            case ["sig" | "tick", "pair", timeframe, venue_a, symbol_a, venue_b, symbol_b]:
+                return PairSubject(
+                    timeframe,
+                    InstrumentName(decode_token(symbol_a), decode_token(venue_a)),
+                    InstrumentName(decode_token(symbol_b), decode_token(venue_b)),
+                )
+            case _:
+                raise ValueError(f"{subject!r} is not a subject of pair figures")
+
+    def alert_fired(self, rule_id: int) -> str:
+        return self._subject("alert", "fired", str(rule_id))
+
+    def all_alerts(self) -> str:
+        return self._subject("alert", ">")
 
     # operations
     def status(self, service: str, instance: str) -> str:

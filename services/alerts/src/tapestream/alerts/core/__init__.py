@@ -1,0 +1,1 @@
+"""Pure: decides when a rule fires; no I/O."""

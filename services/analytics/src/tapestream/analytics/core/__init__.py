@@ -1,0 +1,1 @@
+"""Pure: decides what is computed when; no I/O."""
