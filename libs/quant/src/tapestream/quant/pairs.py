@@ -27,9 +27,36 @@ from numpy.typing import ArrayLike, NDArray
 
 from tapestream.quant.kernels import pair_step as kernel
 from tapestream.quant.kernels.window import new_state
+from tapestream.quant.radar import RadarScores, radar_scores
 from tapestream.quant.reasons import REASONS, Reason
+from tapestream.quant.stationarity import (
+    AdfResult,
+    CointegrationResult,
+    Estimate,
+    adf,
+    engle_granger,
+    half_life,
+    hurst,
+)
 
-__all__ = ["REASONS", "Method", "PairPoint", "PairSeries", "PairStream", "Reason", "pair_series"]
+__all__ = [
+    "REASONS",
+    "AdfResult",
+    "CointegrationResult",
+    "Estimate",
+    "Method",
+    "PairPoint",
+    "PairSeries",
+    "PairStream",
+    "RadarScores",
+    "Reason",
+    "adf",
+    "engle_granger",
+    "half_life",
+    "hurst",
+    "pair_series",
+    "radar_scores",
+]
 
 _HEADER = struct.Struct("<4sBBQ")
 _MAGIC = b"TSP1"

@@ -19,8 +19,8 @@ import math
 import numpy as np
 from numba import njit
 
-from tapestream.quant.kernels.limits import ROUNDING
-from tapestream.quant.reasons import CONSTANT, FINE, TOO_SHORT
+from tapestream.quant.kernels.limits import ROUNDING, usable
+from tapestream.quant.reasons import CONSTANT, FINE, NOT_FINITE, TOO_SHORT
 
 PROCESS_NOISE = 1e-4
 """q: in a row each state wanders by 1 % of the noise's standard deviation. The filter's memory of a level
@@ -95,6 +95,8 @@ def kalman_lines(y, x, q, intercept, out_slope, out_intercept, out_code):
     kept = NO_ROWS
     for t in range(len(y)):
         kept = kalman_wander(kept, q)
-        if math.isfinite(y[t]) and math.isfinite(x[t]):
+        if usable(y[t]) and usable(x[t]):
             kept = kalman_observe(kept, y[t], x[t], intercept)
-        out_slope[t], out_intercept[t], out_code[t] = kalman_line(kept, intercept)
+            out_slope[t], out_intercept[t], out_code[t] = kalman_line(kept, intercept)
+        else:
+            out_slope[t], out_intercept[t], out_code[t] = np.nan, np.nan, NOT_FINITE

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 
+from tapestream.quant.kernels.correlation import correlation_of
 from tapestream.quant.kernels.huber import huber_line
 from tapestream.quant.kernels.kalman import (
     KALMAN_SIZE,
@@ -15,7 +14,7 @@ from tapestream.quant.kernels.kalman import (
     kalman_observe,
     kalman_wander,
 )
-from tapestream.quant.kernels.limits import is_collinear, is_constant, usable
+from tapestream.quant.kernels.limits import is_collinear, usable
 from tapestream.quant.kernels.moments import (
     NO_PAIRS,
     NO_SPREADS,
@@ -42,26 +41,10 @@ from tapestream.quant.kernels.window import (
     rebuild_front,
     store,
 )
-from tapestream.quant.reasons import COLLINEAR, CONSTANT, FINE, NOT_FINITE, TOO_SHORT
+from tapestream.quant.kernels.zscore import zscore_of
+from tapestream.quant.reasons import COLLINEAR, FINE, NOT_FINITE, TOO_SHORT
 
 OLS, HUBER, THEIL_SEN, KALMAN, TLS = 0, 1, 2, 3, 4
-
-
-@njit(cache=True)
-def correlation_of(total):
-    """``(Pearson correlation, code)`` of an aggregate of pairs."""
-    if is_constant(total[5], total[0], total[8]) or is_constant(total[6], total[0], total[9]):
-        return np.nan, CONSTANT
-    r = total[7] / (math.sqrt(total[5]) * math.sqrt(total[6]))
-    return min(1.0, max(-1.0, r)), FINE
-
-
-@njit(cache=True)
-def zscore_of(value, total, ddof):
-    """``(z-score, code)`` of the newest value of an aggregate of spreads."""
-    if is_constant(total[3], total[0], total[4]):
-        return np.nan, CONSTANT
-    return ((value - total[1]) - total[2]) / math.sqrt(total[3] / (total[0] - ddof)), FINE
 
 
 @njit(cache=True)
