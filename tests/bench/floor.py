@@ -158,10 +158,16 @@ async def publish_batches(nats_url: str, venue_port: int, count: int) -> None:
         batches.clear()
         held = 0
 
-    await read_venue(venue_port, take, hand_on)
-    while seen < count or not waiting.empty():
+    def at_end() -> None:
+        if waiting.empty():  # else batches grow until the server has taken in those before
+            hand_on()
+
+    await read_venue(venue_port, take, at_end)
+    while seen < count or held or not waiting.empty():
         subject, payload, key = await waiting.get()
         await js.publish_async(subject, payload, headers={"Nats-Msg-Id": key})
+        if waiting.empty():
+            hand_on()
     await js.publish_async_completed()
 
 

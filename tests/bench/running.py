@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
 
 from tests.support.stack import ROOT, Stack, free_ports, running_stack, wait_until
@@ -54,11 +52,7 @@ class BenchStack:
 
     def recorded(self) -> int:
         """Trades that the recorder has committed."""
-        text = httpx.get(f"http://127.0.0.1:{self.stack.metrics_port + 2}/metrics", timeout=5).text
-        found = re.search(
-            r'^tapestream_recorder_recorded_rows_total\{[^}]*"trades"[^}]*\} ([0-9.e+]+)', text, re.MULTILINE
-        )
-        return int(float(found[1])) if found else 0
+        return int(self.stack.figure("recorder", "tapestream_recorder_recorded_rows_total", table="trades"))
 
 
 @contextlib.contextmanager
@@ -79,7 +73,9 @@ def bench_stack(folder: Path) -> Iterator[BenchStack]:
             bench._venue = venue
             bench.next_id = 2
             wait_until(lambda: bench.recorded() >= 10, "the first trades recorded")
-            yield bench
-            bench.stop_venue()
+            try:
+                yield bench
+            finally:
+                bench.stop_venue()
     finally:
         venue.kill()

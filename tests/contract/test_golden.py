@@ -46,6 +46,17 @@ def test_a_field_of_a_later_release_is_ignored(path: Path) -> None:
     assert encode(decoder(_type_of(path)).decode(later)) == wire
 
 
+@pytest.mark.parametrize(
+    ("stem", "field", "read_as"),
+    [("Bar.v1", "source", messages.BarSource.PARTIAL), ("Gap.v1", "reason", messages.GapReason.LOST)],
+)
+def test_a_value_of_a_later_release_is_read_with_caution(stem: str, field: str, read_as: str) -> None:
+    path = FOLDER / f"{stem}.json"
+    later = {**msgspec.json.decode(path.read_bytes()), field: "of_a_later_release"}
+
+    assert getattr(decoder(_type_of(path)).decode(msgspec.json.encode(later)), field) is read_as
+
+
 @each_golden
 def test_a_file_is_named_after_the_version_that_it_holds(path: Path) -> None:
     assert path.name.split(".")[1] == f"v{msgspec.json.decode(path.read_bytes())['v']}"

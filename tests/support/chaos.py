@@ -187,7 +187,7 @@ def assert_bars(stack: Stack, symbol: str, rows: list[TapeTrade]) -> None:
                     "select (extract(epoch from b.ts) * 1000)::bigint * 1000000, b.open, b.high, b.low, b.close, "
                     "b.volume, b.quote_volume, b.buy_volume, b.trades, b.first_id, b.last_id "
                     "from bars b join instruments i on i.id = b.instrument_id "
-                    "where i.symbol = %s and b.timeframe = %s and b.source = 'trades' order by b.ts",
+                    "where i.symbol = %s and b.timeframe = %s and b.source <> 'venue' order by b.ts",
                     symbol,
                     timeframe,
                 )

@@ -82,7 +82,9 @@ class Stack:
     ) -> None:
         self.folder = folder
         self._wish = json.dumps({"without": list(without), "instead": dict(instead or {})})
-        self._without = without
+        self._without = [*without]
+        if "BINANCE_WS_URL" in settings:  # somebody else's venue
+            self._without.append("simulator")
         self._modules = MODULES | dict(instead or {})
         self.http_port, self.nats_port, self.postgres_port, self.sim_port = free_ports(4)
         self.metrics_port = free_ports(8)[0]
@@ -212,6 +214,7 @@ class Stack:
         """Sum of a Prometheus figure of a part over the labels that are not given."""
         offset = [p for p in MODULES if p not in self._without].index(part)
         text = httpx.get(f"http://127.0.0.1:{self.metrics_port + offset}/metrics", timeout=5).text
+        assert f"# HELP {name}" in text, f"{part} has no figure {name}"
         total = 0.0
         for line in text.splitlines():
             if line.startswith((name + "{", name + " ")) and all(

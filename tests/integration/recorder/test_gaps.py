@@ -67,7 +67,9 @@ async def test_bars_by_revision_and_source(rig: Any, domain: Any) -> None:
     rig.start_recorder()
     subject = rig.subjects.bar("1m", domain.VENUE, "BTCUSDT")
     steps = [
+        ({"close": 0.9, "source": "partial", "rev": 3}, 0.9),
         ({"close": 1.0, "source": "venue", "rev": 9}, 1.0),
+        ({"close": 1.05, "source": "partial", "rev": 10}, 1.0),
         ({"close": 1.1, "complete": False, "rev": 10}, 1.0),
         ({"close": 1.2, "rev": 0}, 1.2),  # trades stand before the venue's
         ({"close": 1.3, "rev": 0}, 1.2),  # the same revision again

@@ -245,7 +245,15 @@ def test_unfinished_bars_are_shown_once_a_second_where_they_changed() -> None:
     assert shown == [[("1m", 1, False)], [], [("1s", 2, True), ("1m", 2, False)], []]
 
 
-def test_the_venues_own_bars_fill_the_time_before_and_replace_none() -> None:
+def test_the_first_bar_may_lack_trades_and_says_so() -> None:
+    fold = BarsFold(SUBJECTS, ["1s", "5s"])
+    said = read(take(fold, batch([trade(n, T0 + n * SECOND) for n in range(7)], -1)))
+    partial = [(bar.timeframe, bar.ts_ns) for bar in said if bar.source is BarSource.PARTIAL]
+    assert partial == [("1s", T0), ("5s", T0)]
+    assert {bar.source for bar in said} == {BarSource.PARTIAL, BarSource.TRADES}
+
+
+def test_the_venues_own_bars_fill_the_time_before_and_replace_none_that_is_whole() -> None:
     fold = BarsFold(SUBJECTS, ["1s"])
     take(fold, batch([trade(n, T0 + n * SECOND) for n in range(10, 13)], -1))
     venues = [
@@ -258,7 +266,7 @@ def test_the_venues_own_bars_fill_the_time_before_and_replace_none() -> None:
     ]  # fmt: skip
     klines = KlineBatch(venue=VENUE, symbol="S", bars=venues)
     said = read(take(fold, incoming(SUBJECTS.kline(VENUE, "S"), klines)))
-    assert [(bar.timeframe, (bar.ts_ns - T0) // SECOND) for bar in said] == [("1s", 8), ("1s", 9)]
+    assert [(bar.timeframe, (bar.ts_ns - T0) // SECOND) for bar in said] == [("1s", 8), ("1s", 9), ("1s", 10)]
 
 
 def test_timeframes_may_be_set_anew() -> None:

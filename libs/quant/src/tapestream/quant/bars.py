@@ -205,6 +205,8 @@ class BarBuilder:
     """Closed bars that late trades can still revise."""
     current: BarState | None = None
     closed: dict[int, BarState] = field(default_factory=dict)
+    first_ns: int = -1
+    """Start of the first interval: whether it was seen from its beginning is not known."""
     horizon_ns: int = 0
     """Intervals that start before this can no longer be placed."""
 
@@ -214,6 +216,8 @@ class BarBuilder:
             return [], 0
         finished: dict[int, BarState] = {}
         too_old = 0
+        if self.first_ns < 0 and trades.id and not self.closed:
+            self.first_ns = trades.ts_ns[0] - trades.ts_ns[0] % self.length_ns
         for part in split_into_bars(trades, self.length_ns):
             start_ns = part.start_ns
             known = self.closed.get(start_ns)

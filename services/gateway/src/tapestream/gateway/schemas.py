@@ -56,7 +56,9 @@ class Ohlc(BaseModel):
     trades: int
     complete: bool = Field(description="False for the bar whose interval still runs")
     rev: int = Field(description="Raised each time that late trades changed the bar")
-    source: str = Field(description="trades, or venue: taken from the venue's own bars")
+    source: str = Field(
+        description="trades; partial: the interval in which trades began; venue: the venue's own bars"
+    )
 
 
 class BarPage(Page):

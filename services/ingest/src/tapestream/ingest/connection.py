@@ -161,7 +161,8 @@ class RouteConnection:
                 while not self._wanted or self.paused.is_set():
                     self._changed.clear()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._changed.wait(), 0.2)
+                        async with asyncio.timeout(0.2):
+                            await self._changed.wait()
                 began = time.monotonic()
                 why = await self._connected_once()
                 self._live.set(0)
@@ -267,7 +268,8 @@ class RouteConnection:
             reply = asyncio.get_running_loop().create_future()
             self._replies[request_id] = reply
             socket.send(make(streams[begin : begin + STREAMS_PER_REQUEST], request_id))
-            error = await asyncio.wait_for(reply, REPLY_TIMEOUT_S)
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                error = await reply
             if error:
                 log.error("venue_refused_request", route=self.route.name, error=error)
 

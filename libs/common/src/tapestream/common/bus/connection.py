@@ -80,7 +80,8 @@ class Bus:
         """Flush what is written and close."""
         if not self.nc.is_closed:
             with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
-                await asyncio.wait_for(self.nc.flush(2), 2)
+                async with asyncio.timeout(2):
+                    await self.nc.flush(2)
             await self.nc.close()
 
     async def _error(self, error: Exception) -> None:

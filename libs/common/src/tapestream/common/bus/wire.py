@@ -124,7 +124,8 @@ class Wire(asyncio.Protocol):
         pong = asyncio.get_running_loop().create_future()
         self._pongs.append(pong)
         self._write(b"PING\r\n")
-        await asyncio.wait_for(pong, DIAL_TIMEOUT_S)
+        async with asyncio.timeout(DIAL_TIMEOUT_S):
+            await pong
 
     def close(self) -> None:
         """End it; what is buffered is still sent."""

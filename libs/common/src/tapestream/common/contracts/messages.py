@@ -45,6 +45,11 @@ class GapReason(StrEnum):
     LOST = "lost"
     """Not had in time, or the stream dropped it before it was recorded."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> GapReason:  # noqa: ARG003
+        """A reason of a later release: the trades are not there, and this release cannot say more."""
+        return cls.LOST
+
 
 class GapRange(msgspec.Struct, frozen=True, array_like=True):
     """``[from_id, to_id, reason]``, both ends included."""
@@ -80,7 +85,7 @@ class TradeBatch(Message, frozen=True, kw_only=True):
     """Names of :class:`TradeKind`, one a trade; left out where all are ``MARKET``."""
     gaps: list[GapRange] | msgspec.UnsetType = msgspec.UNSET
     """Ranges among its ids that the socket did not bring. ``filled`` ones are among its trades; the
-    others are missing for good."""
+    others are missing, unless ``md.backfill.…`` brings them later."""
 
     @property
     def last_id(self) -> int:
@@ -117,6 +122,18 @@ class BarSource(StrEnum):
     TRADES = "trades"
     VENUE = "venue"
     """Taken from the venue's own klines, for the time before trades were recorded."""
+    PARTIAL = "partial"
+    """Made from trades, of the interval in which their recording began: earlier ones may be missing."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> BarSource:  # noqa: ARG003
+        """A source of a later release counts least."""
+        return cls.PARTIAL
+
+    @property
+    def rank(self) -> int:
+        """Of two bars of one interval the one with the higher rank stands."""
+        return ("partial", "venue", "trades").index(self)
 
 
 class Bar(Message, frozen=True, kw_only=True):

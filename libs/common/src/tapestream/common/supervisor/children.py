@@ -116,7 +116,8 @@ class Child:
                 restart_in_s=round(delay, 2),
             )
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._stop.wait()
 
     async def wait_ready(self) -> bool:
         """Wait until it answers; False when it does not within its time."""
@@ -145,7 +146,8 @@ class Child:
         with suppress(ProcessLookupError):
             process.send_signal(self.plan.stop_signal)
         try:
-            await asyncio.wait_for(self._gone.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._gone.wait()
         except TimeoutError:
             self._console.event("warning", "killed_after_deadline", program=self.name, seconds=within_s)
             self.kill()

@@ -10,14 +10,13 @@ from tapestream.common.contracts.messages import Bar, BarSource
 def is_newer(bar: Bar, than: Bar) -> bool:
     """Whether a bar of the same interval replaces another.
 
-    Bars made from trades stand before the venue's own, as in the recorder's tables; then the
-    revision counts, then completeness, then the trades seen.
+    The rank of the source counts first, as in the recorder's tables; then the revision, then completeness, then the trades seen.
     """
     return _rank(bar) > _rank(than)
 
 
-def _rank(bar: Bar) -> tuple[bool, int, bool, int]:
-    return bar.source is BarSource.TRADES, bar.rev, bar.complete, bar.trades
+def _rank(bar: Bar) -> tuple[int, int, bool, int]:
+    return bar.source.rank, bar.rev, bar.complete, bar.trades
 
 
 class BarRing:

@@ -157,7 +157,8 @@ class Conversation:
     async def _resume(self, trades: list[Channel], bars: list[Channel], since: Since) -> None:
         gateway = self._gateway
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(gateway.feed.caught_up.wait(), 10)
+            async with asyncio.timeout(10):
+                await gateway.feed.caught_up.wait()
         for channels in (bars, trades):
             if not channels:
                 continue

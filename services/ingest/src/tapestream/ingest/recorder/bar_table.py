@@ -11,7 +11,7 @@ import msgspec
 from psycopg import AsyncConnection, sql
 
 from tapestream.common.bus.durable import Stored
-from tapestream.common.contracts.messages import Bar, Gap, decoder
+from tapestream.common.contracts.messages import Bar, BarSource, Gap, decoder
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.db.counts import add_bars
 from tapestream.ingest.recorder import ledger
@@ -37,7 +37,7 @@ _UPSERT = sql.SQL(
         SELECT * FROM unnest({arrays})
         ON CONFLICT (instrument_id, timeframe, ts) DO UPDATE SET {moves}
         WHERE CASE WHEN excluded.source = old.source THEN excluded.rev > old.rev
-                   ELSE excluded.source = 'trades' END
+                   ELSE array_position({ranks}, excluded.source) > array_position({ranks}, old.source) END
         RETURNING instrument_id, timeframe, xmax = 0 AS is_new  -- a row that was there has been locked
     )
     SELECT instrument_id, timeframe, count(*), count(*) FILTER (WHERE is_new) FROM written GROUP BY 1, 2
@@ -45,6 +45,7 @@ _UPSERT = sql.SQL(
 ).format(
     names=sql.SQL(", ").join(sql.Identifier(name) for name, _ in _COLUMNS),
     arrays=sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(kind)) for _, kind in _COLUMNS),
+    ranks=sql.Literal([source.value for source in sorted(BarSource, key=lambda source: source.rank)]),
     moves=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in _PLAIN),
 )
 

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from tapestream.common.bus.fold import Incoming, Output
 from tapestream.common.contracts.messages import (
     Bar,
+    BarSource,
     Clock,
     KlineBatch,
     TradeBatch,
@@ -143,7 +144,7 @@ class BarsFold:
         bars = self._symbol(batch.venue, batch.symbol)
         for bar in batch.bars:
             builder = bars.builders.get(bar.timeframe)
-            if builder is None or bar.ts_ns in builder.closed:
+            if builder is None or (bar.ts_ns in builder.closed and bar.ts_ns > builder.first_ns):
                 continue
             if builder.current is not None and bar.ts_ns >= builder.current.start_ns:
                 continue
@@ -187,6 +188,9 @@ class BarsFold:
             last_id=bar.last_id,
             complete=complete,
             rev=bar.rev,
+            source=BarSource.PARTIAL
+            if bar.start_ns <= bars.builders[timeframe].first_ns
+            else BarSource.TRADES,
         )
         return Output(self._subjects.bar(timeframe, bars.venue, bars.symbol), _key(message), encode(message))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from tapestream.common.contracts.messages import Bar, BarSource
+from tapestream.common.contracts.messages import Bar
 from tapestream.common.contracts.timeframes import timeframe_ns
 
 _LARGEST = 1 << 63
@@ -13,9 +13,9 @@ _NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volum
 
 
 def replaces(new: Bar, old: Bar) -> bool:
-    """Bars made from recorded trades stand before the venue's own; else the higher revision does."""
+    """The higher rank of the source stands, else the higher revision."""
     if new.source != old.source:
-        return new.source is BarSource.TRADES
+        return new.source.rank > old.source.rank
     return new.rev > old.rev
 
 
