@@ -19,6 +19,7 @@ import math
 import numpy as np
 from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.least_squares import triangularise
 from tapestream.quant.kernels.limits import ROUNDING, usable
 from tapestream.quant.reasons import COLLINEAR, CONSTANT, FINE, NOT_FINITE, TOO_SHORT
@@ -32,13 +33,13 @@ ILL_CONDITIONED = 1e-5
 """Below this part of a column's square left beside the others, Cholesky's error comes near 1e-10."""
 
 
-@njit(cache=True)
+@compiled
 def schwert_lags(n, trend):
     """The largest number of lags to try for n rows and so many trend terms; negative for too few rows."""
     return min(n // 2 - trend - 1, math.ceil(12.0 * (n / 100.0) ** 0.25))
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _dot(a, b):
     total = 0.0
     for k in range(len(a)):
@@ -46,7 +47,7 @@ def _dot(a, b):
     return total
 
 
-@njit(cache=True)
+@compiled
 def _design(level, d, lags, trend, level_last, out):
     """Write the regression's rows to ``out``: trend terms, level, lags (or the level last), then d."""
     first = lags
@@ -64,7 +65,7 @@ def _design(level, d, lags, trend, level_last, out):
         out[t, trend + lags + 1] = d[first + t]
 
 
-@njit(cache=True)
+@compiled
 def _cross_products(level, d, lags, trend, level_last, out):
     """The same design's cross products, each of its columns with each, in the upper half of ``out``."""
     first = lags
@@ -122,7 +123,7 @@ def _cross_products(level, d, lags, trend, level_last, out):
             out[1, column_of[i]] = _dot(ramp, d[first - i : first - i + rows])
 
 
-@njit(cache=True)
+@compiled
 def _cholesky(square):
     """Turn the upper half into R with R'R = square; False where it is ill-conditioned.
 
@@ -149,7 +150,7 @@ def _cholesky(square):
     return True
 
 
-@njit(cache=True)
+@compiled
 def _factor(level, d, lags, trend, level_last):
     """``(R, exact)``: the triangle of the design and d; not exact where columns depend on each other."""
     m = trend + lags + 2
@@ -172,7 +173,7 @@ def _factor(level, d, lags, trend, level_last):
     return triangle, exact
 
 
-@njit(cache=True)
+@compiled
 def _best_lags(triangle, rows, most, trend, rule):
     """The number of lags that the rule prefers."""
     m = triangle.shape[0]
@@ -193,7 +194,7 @@ def _best_lags(triangle, rows, most, trend, rule):
     return best
 
 
-@njit(cache=True)
+@compiled
 def adf_regression(series, trend, most, rule):
     """``(statistic, lags, observations, code)``; a negative ``most`` stands for Schwert's."""
     n = len(series)

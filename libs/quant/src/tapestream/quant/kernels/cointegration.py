@@ -7,9 +7,9 @@ of statsmodels' ``coint``.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from tapestream.quant.kernels.adf import adf_regression
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import is_constant, usable
 from tapestream.quant.kernels.mackinnon import mackinnon_pvalue
 from tapestream.quant.kernels.moments import pair_moments
@@ -19,7 +19,7 @@ TOO_CLOSE = 1.4901161193847656e-06
 """``1 - r**2`` up to this counts as collinear (100 times the root of the machine's epsilon, as statsmodels)."""
 
 
-@njit(cache=True)
+@compiled
 def cointegrating_line(y, x, trend, residuals):
     """``(hedge ratio, intercept, code)`` of y on x, a constant (trend 1) and a ramp (2); fills residuals [n].
 
@@ -73,7 +73,7 @@ def cointegrating_line(y, x, trend, residuals):
     return slope, intercept, FINE
 
 
-@njit(cache=True)
+@compiled
 def engle_granger_test(y, x, trend, most, rule, residuals):
     """``(statistic, p-value, hedge ratio, intercept, code)``; fills residuals [n]."""
     slope, intercept, code = cointegrating_line(y, x, trend, residuals)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import is_constant, usable
 from tapestream.quant.kernels.moments import NO_PAIRS, NO_SPREADS, merge_pairs, one_pair
 from tapestream.quant.kernels.window import X, Y, load_pairs, new_state, rebuild_front, store
 from tapestream.quant.reasons import CONSTANT, FINE, NOT_FINITE, TOO_SHORT
 
 
-@njit(cache=True)
+@compiled
 def correlation_of(total):
     """``(Pearson correlation, code)`` of an aggregate of pairs."""
     if is_constant(total[5], total[0], total[8]) or is_constant(total[6], total[0], total[9]):
@@ -22,7 +22,7 @@ def correlation_of(total):
     return min(1.0, max(-1.0, r)), FINE
 
 
-@njit(cache=True)
+@compiled
 def rolling_correlations(y, x, window, out, out_code):
     state = new_state(window)
     for t in range(len(y)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import ROUNDING, is_constant, usable
 from tapestream.quant.kernels.moments import pair_moments
 from tapestream.quant.reasons import CONSTANT, FINE, NOT_FINITE, NOT_MEAN_REVERTING, TOO_SHORT
@@ -14,7 +14,7 @@ from tapestream.quant.reasons import CONSTANT, FINE, NOT_FINITE, NOT_MEAN_REVERT
 LEAST_ROWS = 4
 
 
-@njit(cache=True)
+@compiled
 def half_life_of(spread):
     """``(rows until half of a deviation is gone, code)`` by AR(1): s[t] = a + phi s[t - 1], -ln 2 / ln |phi|."""
     n = len(spread)

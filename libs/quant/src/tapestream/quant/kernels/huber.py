@@ -8,8 +8,8 @@ iteratively reweighted least squares from the least-squares fit.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.least_squares import solve_weighted
 from tapestream.quant.kernels.limits import ROUNDING, is_constant
 from tapestream.quant.kernels.moments import pair_moments
@@ -24,7 +24,7 @@ TOLERANCE = 1e-10
 ROUNDS = 500
 
 
-@njit(cache=True)
+@compiled
 def huber_fit(design, y, coefficients, weights):
     """Fill the coefficients [p] and weights [n] of y [n] on ``design`` [n, p]; returns ``(scale, code)``."""
     n, p = design.shape
@@ -66,7 +66,7 @@ def huber_fit(design, y, coefficients, weights):
     return np.nan, NOT_CONVERGED
 
 
-@njit(cache=True)
+@compiled
 def huber_line(y, x, intercept):
     """``(slope, intercept, code)`` of y on x."""
     n = len(y)

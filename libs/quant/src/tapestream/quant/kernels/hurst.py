@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import ROUNDING, usable
 from tapestream.quant.reasons import CONSTANT, FINE, NOT_FINITE, TOO_SHORT
 
@@ -15,7 +15,7 @@ LEAST_ROWS = 40
 """About two stretches of the largest lag that do not overlap."""
 
 
-@njit(cache=True)
+@compiled
 def hurst_of(series):
     """``(exponent, code)``: half the slope of ln Var(s[t + lag] - s[t]) on ln lag, lags 1 … 19."""
     n = len(series)

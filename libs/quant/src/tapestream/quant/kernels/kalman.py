@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import ROUNDING, usable
 from tapestream.quant.reasons import CONSTANT, FINE, NOT_FINITE, TOO_SHORT
 
@@ -32,7 +32,7 @@ KALMAN_SIZE = 8
 NO_ROWS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-@njit(cache=True)
+@compiled
 def kalman_wander(kept, q):
     """One step in time without an observation: information fades.
 
@@ -47,7 +47,7 @@ def kalman_wander(kept, q):
     return (a11 / u11, a12 / (m22 * u11), a22 / u22, (z1 - u12 * z2) / u11, z2, kept[5], kept[6], kept[7])
 
 
-@njit(cache=True)
+@compiled
 def kalman_observe(kept, y, x, intercept):
     """Take in one row by two rotations."""
     a11, a12, a22, z1, z2, unit, first, varied = kept
@@ -73,7 +73,7 @@ def kalman_observe(kept, y, x, intercept):
     return (a11, a12, a22, z1, z2, unit, first, varied)
 
 
-@njit(cache=True)
+@compiled
 def kalman_line(kept, intercept):
     """``(hedge ratio, intercept, code)`` as of the last row taken in."""
     a11, a12, a22, z1, z2, unit, _, varied = kept
@@ -89,7 +89,7 @@ def kalman_line(kept, intercept):
     return z2 / a22 / unit, 0.0, FINE
 
 
-@njit(cache=True)
+@compiled
 def kalman_lines(y, x, q, intercept, out_slope, out_intercept, out_code):
     """The estimate after each row. A row that is not finite is skipped: the states wander unobserved."""
     kept = NO_ROWS

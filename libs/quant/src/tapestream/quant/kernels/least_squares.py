@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from tapestream.quant.kernels.compilation import compiled
 
 RANK = 1e-13
 """A column of which less than this part is left beside the earlier ones depends on them."""
 
 
-@njit(cache=True)
+@compiled
 def triangularise(work, columns):
     """Turn ``work`` [n, m] into its R in place, by reflections of the first ``columns`` columns.
 
@@ -48,7 +48,7 @@ def triangularise(work, columns):
     return dependent
 
 
-@njit(cache=True)
+@compiled
 def back_substitute(work, columns, out):
     """Solve R out = the column after the first ``columns``."""
     for k in range(columns - 1, -1, -1):
@@ -58,7 +58,7 @@ def back_substitute(work, columns, out):
         out[k] = value / work[k, k]
 
 
-@njit(cache=True)
+@compiled
 def solve_weighted(design, y, weights, work, out):
     """Coefficients of y on the columns of ``design`` [n, p]; False where these depend on each other.
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from tapestream.quant.kernels.compilation import compiled
 
 _LARGEST = np.array([[np.inf, 1.51], [2.74, 0.92], [0.70, 0.63]])
 _SMALLEST = np.array([[-19.04, -19.62], [-18.83, -18.86], [-16.18, -21.15]])
@@ -55,7 +56,7 @@ CRITICAL = np.array(
 constant have none."""
 
 
-@njit(cache=True)
+@compiled
 def mackinnon_pvalue(statistic, regression, series):
     """Probability, were there a unit root, of a statistic as low as this."""
     k = series - 1

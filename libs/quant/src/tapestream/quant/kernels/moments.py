@@ -12,13 +12,13 @@ difference of.
 
 from __future__ import annotations
 
-from numba import njit
+from tapestream.quant.kernels.compilation import compiled
 
 NO_PAIRS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 NO_SPREADS = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-@njit(cache=True)
+@compiled
 def two_sum(a, b):
     """``(s, e)`` with s the rounded sum and s + e the exact one."""
     s = a + b
@@ -26,17 +26,17 @@ def two_sum(a, b):
     return s, (a - (s - t)) + (b - t)
 
 
-@njit(cache=True)
+@compiled
 def one_pair(y, x):
     return (1.0, x, 0.0, y, 0.0, 0.0, 0.0, 0.0, abs(x), abs(y))
 
 
-@njit(cache=True)
+@compiled
 def one_spread(value, scale):
     return (1.0, value, 0.0, 0.0, scale)
 
 
-@njit(cache=True)
+@compiled
 def merge_pairs(a, b):
     """The aggregate of the rows of both."""
     if a[0] == 0.0:
@@ -64,7 +64,7 @@ def merge_pairs(a, b):
     )
 
 
-@njit(cache=True)
+@compiled
 def merge_spreads(a, b):
     """The aggregate of the rows of both."""
     if a[0] == 0.0:
@@ -78,7 +78,7 @@ def merge_spreads(a, b):
     return (n, mean, rest, a[3] + b[3] + delta * delta * (a[0] * share), max(a[4], b[4]))
 
 
-@njit(cache=True)
+@compiled
 def pair_moments(y, x):
     """The aggregate of whole arrays."""
     total = NO_PAIRS

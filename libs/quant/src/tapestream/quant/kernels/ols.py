@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import is_constant
 from tapestream.quant.reasons import CONSTANT, FINE
 
 
-@njit(cache=True)
+@compiled
 def ols_line(total, intercept):
     """``(slope, intercept, code)`` of an aggregate of pairs; without an intercept through the origin."""
     n, mean_x, mean_y = total[0], total[1], total[3]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.correlation import correlation_of
 from tapestream.quant.kernels.huber import huber_line
 from tapestream.quant.kernels.kalman import (
@@ -47,7 +47,7 @@ from tapestream.quant.reasons import COLLINEAR, FINE, NOT_FINITE, TOO_SHORT
 OLS, HUBER, THEIL_SEN, KALMAN, TLS = 0, 1, 2, 3, 4
 
 
-@njit(cache=True)
+@compiled
 def _robust_line(state, slot, y, x, method, intercept):
     """The line through the rows of the ring, with the newest in its slot."""
     window = state.shape[0] - 2
@@ -60,7 +60,7 @@ def _robust_line(state, slot, y, x, method, intercept):
     return theil_sen_line(ys, xs, intercept)
 
 
-@njit(cache=True)
+@compiled
 def _load_kalman(state):
     row = state.shape[0] - 1
     return (
@@ -69,7 +69,7 @@ def _load_kalman(state):
     )  # fmt: skip
 
 
-@njit(cache=True)
+@compiled
 def pair_step(state, y, x, method, intercept, keep):
     """``(hedge ratio, intercept, spread, z-score, correlation, code)`` with (y, x) as the newest row.
 
@@ -154,7 +154,7 @@ def pair_step(state, y, x, method, intercept, keep):
     return slope, level, spread, zscore, correlation, code
 
 
-@njit(cache=True)
+@compiled
 def pair_steps(y, x, window, method, intercept, out, out_code):
     """All rows one after the other; ``out`` [5, n] gets the figures in the order of ``pair_step``."""
     state = new_state(window)
@@ -165,7 +165,7 @@ def pair_steps(y, x, window, method, intercept, out, out_code):
         out_code[t] = figures[5]
 
 
-@njit(cache=True)
+@compiled
 def restore(state):
     """Build what a snapshot leaves out: the fronts that the current round still reads."""
     window = state.shape[0] - 2

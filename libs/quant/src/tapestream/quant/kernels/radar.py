@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from tapestream.quant.kernels.adf import AIC
 from tapestream.quant.kernels.cointegration import engle_granger_test
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.correlation import correlation_of
 from tapestream.quant.kernels.half_life import half_life_of
 from tapestream.quant.kernels.limits import usable
@@ -17,7 +17,7 @@ from tapestream.quant.reasons import FINE, TOO_SHORT
 PVALUE, HALF_LIFE, CORRELATION, ZSCORE, HEDGE_RATIO = 0, 1, 2, 3, 4
 
 
-@njit(cache=True)
+@compiled
 def _newest_figures(y, x, slope, window):
     """``(correlation, z-score, code)`` of the last ``window`` rows."""
     n = len(y)
@@ -32,7 +32,7 @@ def _newest_figures(y, x, slope, window):
     return correlation, zscore, code if code != FINE else zscore_code
 
 
-@njit(cache=True)
+@compiled
 def radar_pairs(closes, window, out_i, out_j, out, out_code):
     """Fill i, j, figures [5, pairs] and codes of all i < j, in the order (0, 1), (0, 2), … (1, 2), …"""
     instruments, bars = closes.shape

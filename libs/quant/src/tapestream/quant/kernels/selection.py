@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from tapestream.quant.kernels.compilation import compiled
 
 
-@njit(cache=True)
+@compiled
 def select(values, rank):
     """The value of this rank from 0 (quickselect, median of three); ``values`` is reordered."""
     low, high = 0, len(values) - 1
@@ -33,7 +34,7 @@ def select(values, rank):
     return values[rank]
 
 
-@njit(cache=True)
+@compiled
 def median(values):
     """Of an even number the mean of the two in the middle, as numpy rounds it; ``values`` is reordered."""
     n = len(values)

@@ -14,20 +14,20 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import ROUNDING
 from tapestream.quant.kernels.selection import select
 
 
-@njit(cache=True)
+@compiled
 def _random(state):
     """The next state and a number in (0, 1): Park and Miller's generator. Results repeat: the seed is fixed."""
     state = state * 48271 % 2147483647  # no overflow, which compiled integers do not define
     return state, state / 2147483647.0
 
 
-@njit(cache=True)
+@compiled
 def _inversions(keys, order, spare, pairs):
     """Sort ``order`` by keys; returns how many (earlier, later) had keys[earlier] > keys[later].
 
@@ -62,7 +62,7 @@ def _inversions(keys, order, spare, pairs):
     return count
 
 
-@njit(cache=True)
+@compiled
 def _count_below(slope, centred_y, centred_x, order, spare, keys, none):
     """How many slopes are below this one."""
     for i in range(len(order)):
@@ -71,7 +71,7 @@ def _count_below(slope, centred_y, centred_x, order, spare, keys, none):
     return _inversions(keys, order, spare, none)
 
 
-@njit(cache=True)
+@compiled
 def _pairs_of_equals(ordered):
     """Pairs of equal neighbours in an ordered array."""
     count = 0
@@ -82,7 +82,7 @@ def _pairs_of_equals(ordered):
     return count
 
 
-@njit(cache=True)
+@compiled
 def _by_x_then_y(y, x):
     order = np.argsort(x, kind="mergesort")
     xs, ys = x[order], y[order]
@@ -95,7 +95,7 @@ def _by_x_then_y(y, x):
     return ys, xs
 
 
-@njit(cache=True)
+@compiled
 def _sampled(ys, xs, size):
     """Slopes of random pairs, in order."""
     n = len(ys)
@@ -112,7 +112,7 @@ def _sampled(ys, xs, size):
     return np.sort(slopes[:count])
 
 
-@njit(cache=True)
+@compiled
 def _slope_of_rank(ys, xs, rank):
     """Quickselect without writing slopes down: each round compares all of them with one of those left."""
     n = len(ys)
@@ -151,7 +151,7 @@ def _slope_of_rank(ys, xs, rank):
             pivot = from_above
 
 
-@njit(cache=True)
+@compiled
 def _narrow(low, high, first, last, most, centred_y, centred_x, scratch):
     """A bracket around the ranks first … last with at most ``most`` slopes in it, and how many are below.
 
@@ -181,7 +181,7 @@ def _narrow(low, high, first, last, most, centred_y, centred_x, scratch):
     return low, high, below_low, below_high
 
 
-@njit(cache=True)
+@compiled
 def _trusted(low, high, lower, upper, ys, xs, centred_y, centred_x):
     """Whether rounding of residuals cannot have put a slope on the wrong side of the median.
 
@@ -214,7 +214,7 @@ def _trusted(low, high, lower, upper, ys, xs, centred_y, centred_x):
     return True
 
 
-@njit(cache=True)
+@compiled
 def select_slopes(y, x):
     """The median slope between rows with different x; NaN where there are none."""
     n = len(y)

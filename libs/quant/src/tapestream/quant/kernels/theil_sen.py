@@ -8,8 +8,8 @@ that sorting all slopes would give.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import is_constant
 from tapestream.quant.kernels.moments import pair_moments
 from tapestream.quant.kernels.selection import median
@@ -20,7 +20,7 @@ ALL_SLOPES_UP_TO = 200
 """Rows up to which writing all slopes down is faster than searching for the median."""
 
 
-@njit(cache=True)
+@compiled
 def _all_slopes(y, x):
     n = len(y)
     slopes = np.empty(n * (n - 1) // 2)
@@ -34,7 +34,7 @@ def _all_slopes(y, x):
     return slopes[:count]
 
 
-@njit(cache=True)
+@compiled
 def theil_sen_slope(y, x):
     """The median slope; NaN where all x are the same."""
     if len(y) <= ALL_SLOPES_UP_TO:
@@ -42,7 +42,7 @@ def theil_sen_slope(y, x):
     return select_slopes(y, x)
 
 
-@njit(cache=True)
+@compiled
 def theil_sen_line(y, x, intercept):
     """``(slope, intercept, code)``; the intercept is ``median(y) - slope * median(x)`` (Conover 1980).
 

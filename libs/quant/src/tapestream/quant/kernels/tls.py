@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import ROUNDING, is_constant
 from tapestream.quant.reasons import CONSTANT, FINE, NO_SLOPE
 
 
-@njit(cache=True)
+@compiled
 def tls_line(total, intercept):
     """``(slope, intercept, code)`` of an aggregate of pairs; both series count in their own units.
 

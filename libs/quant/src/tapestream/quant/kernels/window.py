@@ -13,8 +13,8 @@ then a row for what a recursive estimator keeps.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import usable
 from tapestream.quant.kernels.moments import (
     NO_PAIRS,
@@ -36,14 +36,14 @@ COUNT, GAP_CODE = 0, 1
 """In the row of counters: rows so far, and why the newest row without a spread has none."""
 
 
-@njit(cache=True)
+@compiled
 def new_state(window):
     state = np.zeros((window + 2, COLUMNS))
     state[:window, :RAW] = np.nan
     return state
 
 
-@njit(cache=True)
+@compiled
 def load_pairs(state, row):
     c = PAIRS
     return (
@@ -52,13 +52,13 @@ def load_pairs(state, row):
     )  # fmt: skip
 
 
-@njit(cache=True)
+@compiled
 def load_spreads(state, row):
     c = SPREADS
     return (state[row, c], state[row, c + 1], state[row, c + 2], state[row, c + 3], state[row, c + 4])
 
 
-@njit(cache=True)
+@compiled
 def store(state, row, pairs, spreads):
     for k in range(10):
         state[row, PAIRS + k] = pairs[k]
@@ -66,7 +66,7 @@ def store(state, row, pairs, spreads):
         state[row, SPREADS + k] = spreads[k]
 
 
-@njit(cache=True)
+@compiled
 def rebuild_front(state, first):
     """Each slot's aggregate of itself and all later slots, from the last slot down to ``first``."""
     window = state.shape[0] - 2

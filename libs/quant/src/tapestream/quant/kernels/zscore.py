@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from tapestream.quant.kernels.compilation import compiled
 from tapestream.quant.kernels.limits import is_constant, usable
 from tapestream.quant.kernels.moments import NO_SPREADS, merge_spreads, one_spread
 from tapestream.quant.reasons import CONSTANT, FINE, NOT_FINITE, TOO_SHORT
 
 
-@njit(cache=True)
+@compiled
 def zscore_of(value, total, ddof):
     """``(z-score, code)`` of the newest value of an aggregate of spreads."""
     if is_constant(total[3], total[0], total[4]):
@@ -20,7 +20,7 @@ def zscore_of(value, total, ddof):
     return ((value - total[1]) - total[2]) / math.sqrt(total[3] / (total[0] - ddof)), FINE
 
 
-@njit(cache=True)
+@compiled
 def rolling_zscores(values, window, ddof, out, out_code):
     """The queue of ``window.py``, over an array that is there as a whole."""
     front = np.zeros((window + 1, 5))
