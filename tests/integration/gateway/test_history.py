@@ -282,6 +282,9 @@ async def test_gaps_are_listed(client: httpx.AsyncClient, recorded: Recorded, sy
         (5, 9, 5, "lost"),
         (20, 20, 1, "filled"),
     }
+    wrong = (await client.get("/database/gaps?reason=stolen")).json()["errors"][0]
+    assert wrong["field"] == "reason"
+    assert "'not_published_by_venue'" in wrong["allowed"]
     only = (await client.get(f"/database/gaps?symbol={symbol}&reason=lost&limit=1")).json()
     assert (only["total"], only["has_more"]) == (1, False)
 

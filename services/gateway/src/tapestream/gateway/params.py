@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Path, Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.messages import GapReason
 from tapestream.gateway.core.times import ALLOWED_TIME, parse_instant
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.problems import ProblemError
@@ -22,6 +25,17 @@ Limit = Annotated[int, Query(ge=1, le=10_000, description="How many at most")]
 Cursor = Annotated[
     str | None, Query(description="next_cursor of the page before: goes on to older ones", max_length=64)
 ]
+
+
+def _gap_reason(value: object) -> object:
+    """The bus reads a reason of a later release as one of this; a client who asks for it is wrong."""
+    if value is not None and value not in set(GapReason):
+        expected = ", ".join(repr(reason.value) for reason in GapReason)
+        raise PydanticCustomError("enum", "Input should be {expected}", {"expected": expected})
+    return value
+
+
+Reason = Annotated[GapReason | None, BeforeValidator(_gap_reason), Query(description="Only these")]
 
 
 def known_symbol(gateway: Gateway, text: str) -> InstrumentName:

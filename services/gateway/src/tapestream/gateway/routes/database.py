@@ -19,6 +19,7 @@ from tapestream.gateway.params import (
     Cursor,
     End,
     Limit,
+    Reason,
     Start,
     SymbolPath,
     SymbolQuery,
@@ -124,7 +125,7 @@ async def ohlcv(
 async def gaps(
     gateway: TheGateway,
     symbol: Annotated[str | None, Query(max_length=64, description="Only this symbol's")] = None,
-    reason: Annotated[GapReason | None, Query(description="Only these")] = None,
+    reason: Reason = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
