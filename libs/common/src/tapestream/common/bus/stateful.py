@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -64,10 +64,12 @@ class StatefulConsumer:
         fold: Fold,
         publisher: ResumingPublisher,
         on_degraded: Callable[[str], None],
+        on_restored: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """``on_restored`` is awaited when the state is as the last life left it, before anything is read."""
         self._bus, self._name, self._fold, self._publisher = bus, name, fold, publisher
         self._stream, self._filters = stream, filters
-        self._on_degraded = on_degraded
+        self._on_degraded, self._on_restored = on_degraded, on_restored
         self._seen: dict[str, int] = {}
         self._ordinals: dict[str, int] = {}
         self._written: set[str] = set()
@@ -82,6 +84,8 @@ class StatefulConsumer:
     async def run(self) -> None:
         """Restore, then read until cancelled."""
         await self._restore()
+        if self._on_restored is not None:
+            await self._on_restored()
         start = None
         if self._stored_ns:
             start = datetime.fromtimestamp(self._stored_ns / 1e9 - REWIND_S, tz=UTC)
@@ -92,6 +96,11 @@ class StatefulConsumer:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.reader.run())
             group.create_task(self._save_now_and_then())
+
+    def emit(self, outputs: Iterable[Output]) -> None:
+        """Write what the fold derives without a message; call it once everything stored has been read."""
+        for output in outputs:
+            self._write(output, f"{self._stream}@{self._stored_ns}")
 
     # --- reading
 
