@@ -43,5 +43,5 @@ def adf_of_window(closes: pd.DataFrame, row: int, window: int) -> tuple[float, f
     """Statistic and p-value of the spread of the window that ends with a row, by that row's ratio."""
     part = closes.iloc[row - window + 1 : row + 1]
     ratio = np.polyfit(part["b"], part["a"], 1)[0]
-    found = adfuller(part["a"] - ratio * part["b"], autolag="AIC")
+    found = adfuller(part["a"] - ratio * part["b"], autolag="AIC", result_object=False)
     return float(found[0]), float(found[1])

@@ -8,15 +8,8 @@ import numpy as np
 import structlog
 
 from tapestream.analytics.core.ranking import ranked
-from tapestream.quant.pairs import (
-    Method,
-    PairStream,
-    adf,
-    engle_granger,
-    half_life,
-    hurst,
-    pair_series,
-)
+from tapestream.quant.pairs import Method, PairStream, pair_series
+from tapestream.quant.stationarity import adf, engle_granger, half_life, hurst
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,8 @@ import msgspec
 from tapestream.analytics.core.series import Series, joined
 from tapestream.analytics.core.watch import Watch
 from tapestream.common.contracts.signals import PairSignal
-from tapestream.quant.pairs import REASONS, Method, PairPoint, PairStream, Reason, adf, half_life, pair_series
+from tapestream.quant.pairs import REASONS, Method, PairPoint, PairStream, Reason, pair_series
+from tapestream.quant.stationarity import adf, half_life
 
 KEPT_REVISIONS = 1_000
 

@@ -21,17 +21,8 @@ from tapestream.common.contracts.pair_queries import (
     PairRequest,
 )
 from tapestream.common.contracts.timeframes import timeframe_ns
-from tapestream.quant.pairs import (
-    REASONS,
-    AdfResult,
-    Method,
-    PairSeries,
-    adf,
-    engle_granger,
-    half_life,
-    hurst,
-    pair_series,
-)
+from tapestream.quant.pairs import REASONS, Method, PairSeries, pair_series
+from tapestream.quant.stationarity import AdfResult, adf, engle_granger, half_life, hurst
 
 RECURSIVE_WARM_UP = 1_000
 """Bars that a filter takes in before the first one that is answered."""

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from tapestream.analytics.core.pair import number
 from tapestream.common.contracts.signals import RadarRow
-from tapestream.quant.pairs import REASONS, radar_scores
+from tapestream.quant.radar import radar_scores
+from tapestream.quant.reasons import REASONS
 
 SIGNIFICANT = 0.05
 SHORTEST_HALF_LIFE, LONGEST_HALF_LIFE = 1.0, 100.0
@@ -41,11 +42,11 @@ def ranked(names: list[str], closes: npt.NDArray[np.float64], bars: int) -> list
             rank=rank,
             a=names[scores.i[at]],
             b=names[scores.j[at]],
-            pvalue=number(scores.pvalue[at]),
-            half_life_bars=number(scores.half_life[at]),
-            correlation=number(scores.correlation[at]),
-            zscore=number(scores.zscore[at]),
-            hedge_ratio=number(scores.hedge_ratio[at]),
+            pvalue=number(float(scores.pvalue[at])),
+            half_life_bars=number(float(scores.half_life[at])),
+            correlation=number(float(scores.correlation[at])),
+            zscore=number(float(scores.zscore[at])),
+            hedge_ratio=number(float(scores.hedge_ratio[at])),
             reason=_reason(int(scores.reason[at])),
         )
         for rank, at in enumerate(order.tolist(), 1)

@@ -61,7 +61,14 @@ class Conversation:
     def __init__(self, client: Client, gateway: Gateway) -> None:
         self._client, self._gateway = client, gateway
         settings = gateway.settings
-        self._reader = Reader(settings.venue, gateway.is_known, gateway.catalog.allowed_text)
+        self._reader = Reader(
+            settings.venue,
+            gateway.is_known,
+            gateway.catalog.allowed_text,
+            tuple(settings.resample_intervals),
+            settings.default_rolling_window,
+            settings.default_regression,
+        )
         rate = settings.ws_max_messages_per_s
         self._bucket = TokenBucket(rate, 2 * rate)
         self._warned_at = float("-inf")
@@ -263,7 +270,12 @@ class Conversation:
 
     def _position(self) -> dict[str, int]:
         feed = self._gateway.feed
-        return {"trades": feed.trade_seq.last, "quotes": feed.quote_seq.last, "bars": feed.bar_seq.last}
+        return {
+            "trades": feed.trade_seq.last,
+            "quotes": feed.quote_seq.last,
+            "bars": feed.bar_seq.last,
+            "signals": self._gateway.signals.seq.last,
+        }
 
 
 def _since_by_kind(request: Request) -> Since:

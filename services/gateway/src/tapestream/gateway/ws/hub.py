@@ -92,6 +92,10 @@ class Hub:
         """Topics with at least one client that are fed from a source (see :func:`source_key`)."""
         return self._by_source.get(source, ())
 
+    def channels(self, *kinds: str) -> list[Channel]:
+        """What somebody listens to, of some kinds."""
+        return [topic.channel for topic in self._topics.values() if topic.channel.kind in kinds]
+
     def broadcast(self, bundle: Bundle) -> None:
         """To every client, whatever it subscribed to."""
         for client in self.clients:
