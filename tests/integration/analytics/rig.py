@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from nats.js import api
 
+from tapestream.common.bus.buckets import read_watches
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.headers import ORDINAL
 from tapestream.common.bus.ordinals import read_now
@@ -27,12 +28,12 @@ from tapestream.common.contracts.messages import (
     FeedWant,
     Instrument,
     Message,
+    TradeBatch,
     decoder,
     encode,
 )
 from tapestream.common.contracts.signals import PairSignal, PairWatch, PairWatches
 from tapestream.common.contracts.streams import (
-    BARS,
     BUCKET_FEEDS,
     BUCKET_INSTRUMENTS,
     BUCKET_WATCHES,
@@ -143,6 +144,34 @@ class Rig:
                 await self.bus.js.publish_async_completed()
         await self.bus.js.publish_async_completed()
 
+    async def watches(self) -> dict[str, PairWatches]:
+        """What is in the bucket."""
+        return await read_watches(self.bus)
+
+    async def trade(self, symbol: str, ts_ns: int, price: float) -> None:
+        """Publish one trade."""
+        trade_id = self._ordinals[symbol] = self._ordinals.get(symbol, 0) + 1
+        batch = TradeBatch(
+            venue=VENUE, symbol=symbol, recv_ns=time.time_ns(), prev_id=trade_id - 1, id=[trade_id], ts_ns=[ts_ns],
+            price=[price], qty=[1.0], buyer_maker=[False],
+        )  # fmt: skip
+        await self.bus.js.publish(self.subjects.trade(VENUE, symbol), encode(batch))
+
+    async def record(self, bars: Iterable[Bar]) -> None:
+        """Write bars to the tables as the recorder does."""
+        async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
+            for one in bars:
+                await connection.execute(
+                    """INSERT INTO instruments (venue, symbol, kind, currency, base, price_step, qty_step, multiplier, session)
+                       VALUES (%s, %s, 'perpetual', 'USDT', '', 0.1, 0.1, 1, '24x7') ON CONFLICT DO NOTHING""",
+                    [one.venue, one.symbol],
+                )
+                await connection.execute(
+                    """INSERT INTO bars SELECT id, %s, to_timestamp(%s), %s, %s, %s, %s, 1, 1, 1, 1, 1, 1, 0, 'trades'
+                       FROM instruments WHERE venue = %s AND symbol = %s""",
+                    [one.timeframe, one.ts_ns // 10**9, *[one.close] * 4, one.venue, one.symbol],
+                )
+
     # --- looking
 
     async def signals(self) -> list[PairSignal]:
@@ -167,6 +196,7 @@ def bar(
     symbol: str, ts_ns: int, close: float, *, timeframe: str = "5m", venue: str = VENUE, rev: int = 0
 ) -> Bar:
     """A complete bar of which only the close matters."""
+    close = float(close)
     return Bar(
         venue=venue, symbol=symbol, timeframe=timeframe, ts_ns=int(ts_ns), open=close, high=close, low=close,
         close=close, volume=1.0, quote_volume=close, buy_volume=0.5, trades=1 + rev, first_id=1, last_id=1,
@@ -182,6 +212,3 @@ async def eventually(what: str, condition: Callable[[], Awaitable[Any]], within_
             pytest.fail(f"not within {within_s} s: {what}")
         await asyncio.sleep(0.05)
     return found
-
-
-__all__ = ["BARS", "VENUE", "Rig", "bar", "eventually"]
