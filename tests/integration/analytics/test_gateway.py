@@ -154,7 +154,7 @@ async def test_a_websocket_client_gets_complete_and_provisional_figures(
     assert ["NOPE" in errors[0]["message"], errors[1]["allowed"]] == [True, "1s, 1m, 5m"]
 
     assert await rig.watches()
-    await listener.say(action="unsubscribe", channels=["signals:AAA-BBB"], window=8)
+    await listener.say(action="unsubscribe", channels=["signals:AAA-BBB"])
 
     async def ended() -> bool:
         return not await rig.watches()

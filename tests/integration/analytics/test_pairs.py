@@ -265,3 +265,20 @@ async def test_the_radar_ranks_every_pair(rig: Rig) -> None:
     assert (radar.rows[0].a, radar.rows[0].b, radar.rows[0].rank) == (A, B, 1)
     assert radar.rows[0].pvalue < 0.05
     assert len(radar.rows) == 3
+
+
+async def test_a_new_watch_survives_a_kill_before_any_snapshot(rig: Rig) -> None:
+    table = prices(200)
+    await started(rig, LIVE_PAIRS="none")
+    await rig.publish(legs(table.iloc[:60]))
+    await rig.watch("desk", PairWatch(a=A, b=B, timeframe="1m", window=20, method="ols"))
+    await some(rig, 1)
+    await rig.publish(legs(table.iloc[60:100]))
+    await some(rig, 41)
+
+    rig.kill()
+    await rig.publish(legs(table.iloc[100:150]))
+    rig.start(LIVE_PAIRS="none", **SETTINGS)
+    await rig.publish(legs(table.iloc[150:]))
+
+    close_to(await some(rig, 141), rolling_ols(table, 20).iloc[59:])

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 import nats.errors
-import structlog
+from sqlalchemy.exc import DBAPIError
 
 from tapestream.analytics import metrics
 from tapestream.analytics.fold import KEEP_BARS, PairsFold
@@ -24,18 +24,18 @@ from tapestream.common.bus.provision import provision
 from tapestream.common.bus.publisher import ResumingPublisher
 from tapestream.common.bus.stateful import StatefulConsumer
 from tapestream.common.contracts.streams import BARS, SIGNALS
+from tapestream.common.db.faults import describe, is_passing
 from tapestream.common.db.migrate import migrate
-from tapestream.common.errors import SettingsError
 from tapestream.common.process import ProcessContext
 from tapestream.common.recording.database_health import DatabaseHealth
 from tapestream.common.recording.writer import TableWriter
 
-log = structlog.get_logger(__name__)
+MIGRATE_S = 3.0
+"""How long one try to bring the database up to date waits for it; live figures do not wait at all."""
 
 
 async def main(context: ProcessContext, settings: AnalyticsSettings) -> None:
     """Run until stopped."""
-    _check(settings)
     context.health.set("kernels", False, "warming: the kernels are being compiled")
     context.health.set("fold", False, "starting")
     compiled = asyncio.create_task(asyncio.to_thread(compile_kernels))
@@ -52,6 +52,12 @@ async def main(context: ProcessContext, settings: AnalyticsSettings) -> None:
     )
     context.spawn(publisher.run(), "publisher")
     await publisher.ready.wait()
+    problems: list[str] = []
+
+    def degraded(why: str) -> None:
+        problems.append(why)
+        context.health.set("fold", False, why)
+
     history = BarHistory(url, bus, settings.resample_intervals, fold.series)
     ticks = Ticks(bus, fold)
     watcher = Watcher(bus, settings, fold, history, ticks.want)
@@ -62,7 +68,7 @@ async def main(context: ProcessContext, settings: AnalyticsSettings) -> None:
         filters=[subjects.market("bar")],
         fold=fold,
         publisher=publisher,
-        on_degraded=lambda why: context.health.set("fold", False, why),
+        on_degraded=degraded,
         on_restored=watcher.prepare,
     )
     context.spawn(consumer.run(), "fold")
@@ -70,7 +76,7 @@ async def main(context: ProcessContext, settings: AnalyticsSettings) -> None:
         fold, publisher, subjects, settings.radar_timeframes, settings.radar_bars, lambda: watcher.streamed
     )
     queries = Queries(bus, history, radar, settings.venue)
-    context.spawn(_go_live(context, consumer, watcher, radar, ticks, queries), "live")
+    context.spawn(_go_live(context, consumer, watcher, radar, ticks, queries, problems), "live")
     writer = _record(context, settings, bus, url) if url else None
     await context.run_until_stopped()
 
@@ -86,20 +92,6 @@ async def main(context: ProcessContext, settings: AnalyticsSettings) -> None:
     await bus.close()
 
 
-def _check(settings: AnalyticsSettings) -> None:
-    """Raises SettingsError for timeframes that no bars are built for."""
-    built = settings.resample_intervals
-    for name, values in (
-        ("LIVE_TIMEFRAME", [settings.live_timeframe]),
-        ("RADAR_TIMEFRAMES", settings.radar_timeframes),
-    ):
-        wrong = [value for value in values if value not in built]
-        if wrong:
-            raise SettingsError(
-                f"{name}={','.join(wrong)}: use one of RESAMPLE_INTERVALS ({', '.join(built)})"
-            )
-
-
 async def _go_live(
     context: ProcessContext,
     consumer: StatefulConsumer,
@@ -107,13 +99,14 @@ async def _go_live(
     radar: RadarKeeper,
     ticks: Ticks,
     queries: Queries,
+    problems: list[str],
 ) -> None:
     """What begins once everything stored has been read."""
     while consumer.reader is None:
         await asyncio.sleep(0.02)
     await consumer.reader.caught_up.wait()
     await queries.serve()
-    context.health.set("fold", True)
+    context.health.set("fold", not problems, problems[-1] if problems else "")
     async with asyncio.TaskGroup() as group:
         group.create_task(watcher.run(consumer.emit))
         group.create_task(radar.run())
@@ -127,11 +120,21 @@ def _record(
     source = DurableReader(
         bus, stream=SIGNALS, durable="analytics-signals", filters=[context.subjects.all_pair_signals()]
     )
-    writer = TableWriter(url, source, SignalTable(), DatabaseHealth(context.health))
+    health = DatabaseHealth(context.health)
+    writer = TableWriter(url, source, SignalTable(), health)
 
     async def migrate_and_run() -> None:
-        await asyncio.to_thread(migrate, url)
-        await writer.run()
+        while not context.stopping.is_set():
+            try:
+                await asyncio.to_thread(migrate, url, give_up_after_s=MIGRATE_S)
+            except DBAPIError as error:
+                cause = error.orig or error
+                if not is_passing(cause):
+                    raise
+                health.bad(source.durable, describe(cause))
+            else:
+                await writer.run()
+                return
 
     context.spawn(keep_days(url, settings.keep_signals_days), "retention")
     return writer, context.spawn(migrate_and_run(), "writer")

@@ -95,10 +95,10 @@ class PairsFold:
 
     # --- what is watched
 
-    def watch(self, watch: Watch) -> PairSignal | None:
+    def watch(self, watch: Watch, first_ns: int = -1) -> PairSignal | None:
         """Begin with a pair, as the snapshot left it or else warmed up with what its series hold.
 
-        Returns its newest figures where they are not known to have been published.
+        What the snapshot lacks publishes nothing of bars that start before ``first_ns``. Returns its newest figures where they are not known to have been published.
         """
         a, b = (self.series_of(name, watch.timeframe) for name in (watch.a, watch.b))
         for series in (a, b):
@@ -107,6 +107,7 @@ class PairsFold:
         saved = self._saved.pop(watch.text, None)
         if not (saved and _restored(pair, saved)):
             pair.warm_up()
+            pair.first_ns = first_ns
         self.pairs[watch] = pair
         for leg in (watch.a, watch.b):
             at = self._by_leg.setdefault((leg, watch.timeframe), [])
@@ -131,6 +132,18 @@ class PairsFold:
     def is_saved(self, watch: Watch) -> bool:
         """Whether the snapshot holds this watch."""
         return watch.text in self._saved
+
+    def first_published(self, watch: Watch, written: Iterable[str]) -> int:
+        """Start of the first bar of a watch among message ids of outputs; -1 where there is none of it."""
+        prefix = f"{self._subjects.pair_signal(watch.timeframe, watch.a, watch.b)}:"
+        starts = [
+            int(ts)
+            for one in written
+            if one.startswith(prefix)
+            for ts, window, method, _ in [one.removeprefix(prefix).split(":")]
+            if (window, method) == (str(watch.window), watch.method.value)
+        ]
+        return min(starts, default=-1)
 
     def output(self, signal: PairSignal) -> Output:
         """A signal as it goes out."""

@@ -111,7 +111,9 @@ class Queries:
         if request.oldest_first and request.start_ns is not None:
             legs = await self._legs_forward(asked, request, warnings)
         else:
-            legs = await self._legs_back(asked, request, warnings)
+            legs = await self._legs_back(
+                asked, request.limit, request.start_ns, request.end_ns, warnings, asked.warm_up
+            )
         return await asyncio.to_thread(answer, asked, legs, warnings, may_shrink=not request.oldest_first)
 
     async def adf(self, data: bytes) -> AdfReply:
@@ -124,16 +126,7 @@ class Queries:
                 asked.a, asked.timeframe, asked.window, None, request.end_ns, warnings=warnings
             )
             return await asyncio.to_thread(answer_adf, asked, ts, close, None, warnings)
-        whole = PairRequest(
-            a=request.a,
-            b=request.b,
-            timeframe=request.timeframe,
-            window=request.window,
-            method=request.method,
-            end_ns=request.end_ns,
-            limit=1,
-        )
-        legs = await self._legs_back(asked, whole, warnings)
+        legs = await self._legs_back(asked, 1, None, request.end_ns, warnings, asked.warm_up)
         return await asyncio.to_thread(answer_adf, asked, legs.ts_ns, legs.a, legs.b, warnings)
 
     async def radar(self, data: bytes) -> RadarReply:
@@ -149,27 +142,34 @@ class Queries:
 
     # --- reading
 
-    async def _legs_back(self, asked: Asked, request: PairRequest, warnings: list[str]) -> Legs:
-        """The newest rows of a period, and before them what warms them up."""
+    async def _legs_back(
+        self,
+        asked: Asked,
+        rows: int,
+        start_ns: int | None,
+        end_ns: int | None,
+        warnings: list[str],
+        warm_up: int,
+    ) -> Legs:
+        """The newest ``rows`` of a period, and ``warm_up`` bars before them, or as many as there are."""
         assert asked.b is not None
-        wanted = request.limit + asked.warm_up
-        limit = wanted + 2
+        limit = rows + warm_up + 2
         while True:
             said: list[str] = []
             sides = [
-                await self._history.closes(name, asked.timeframe, limit, None, request.end_ns, warnings=said)
+                await self._history.closes(name, asked.timeframe, limit, None, end_ns, warnings=said)
                 for name in (asked.a, asked.b)
             ]
             (ts_a, close_a, more_a), (ts_b, close_b, more_b) = sides
             ts, a, b, alone_a, alone_b = joined_legs((ts_a, close_a), (ts_b, close_b))
-            first = max(0, len(ts) - request.limit)
-            if request.start_ns is not None:
-                first = max(first, int(np.searchsorted(ts, request.start_ns)))
-            if first >= asked.warm_up or not (more_a or more_b) or limit >= MOST_BARS:
+            first = max(0, len(ts) - rows)
+            if start_ns is not None:
+                first = max(first, int(np.searchsorted(ts, start_ns)))
+            if first >= warm_up or not (more_a or more_b) or limit >= MOST_BARS:
                 break
             limit *= 2
         warnings += dict.fromkeys(said)
-        spare = max(0, first - asked.warm_up)
+        spare = max(0, first - warm_up)
         return Legs(ts[spare:], a[spare:], b[spare:], alone_a, alone_b, first - spare)
 
     async def _legs_forward(self, asked: Asked, request: PairRequest, warnings: list[str]) -> Legs:
@@ -207,25 +207,14 @@ class Queries:
         page = slice(0, request.limit)
         ts, a, b = ts[page], a[page], b[page]
         warnings += dict.fromkeys(said)
-        before = PairRequest(
-            a=request.a,
-            b=request.b,
-            timeframe=request.timeframe,
-            window=request.window,
-            method=request.method,
-            end_ns=int(ts[0]) if len(ts) else at,
-            limit=asked.warm_up,
-        )
-        warm = await self._legs_back(
-            Asked(asked.a, asked.b, asked.timeframe, 2, asked.method, asked.intercept), before, warnings
-        )
-        cut = max(0, len(warm.ts_ns) - asked.warm_up)
+        before_ns = int(ts[0]) if len(ts) else at
+        warm = await self._legs_back(asked, asked.warm_up, None, before_ns, warnings, 0)
         return Legs(
-            np.concatenate([warm.ts_ns[cut:], ts]),
-            np.concatenate([warm.a[cut:], a]),
-            np.concatenate([warm.b[cut:], b]),
+            np.concatenate([warm.ts_ns, ts]),
+            np.concatenate([warm.a, a]),
+            np.concatenate([warm.b, b]),
             alone_a,
             alone_b,
-            len(warm.ts_ns) - cut,
+            len(warm.ts_ns),
             following,
         )

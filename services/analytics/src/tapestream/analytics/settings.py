@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from tapestream.common.contracts.instruments import parse_pair
@@ -23,11 +23,6 @@ def _check_pairs(values: list[str]) -> list[str]:
     return values
 
 
-def _check_timeframe(value: str) -> str:
-    timeframe_ns(value)
-    return value
-
-
 class AnalyticsSettings(Settings):
     """Settings of analytics."""
 
@@ -36,14 +31,35 @@ class AnalyticsSettings(Settings):
         description="Pairs to compute as bars close: all of the streamed symbols, none, or A-B,C-D "
         "(A/B where a symbol has a hyphen)",
     )
-    live_timeframe: Annotated[str, AfterValidator(_check_timeframe)] = Field(
-        "1m", description="Timeframe of LIVE_PAIRS, one of RESAMPLE_INTERVALS"
+    live_timeframe: str = Field(
+        "",
+        description="Timeframe of LIVE_PAIRS; empty means 1m, or the longest of RESAMPLE_INTERVALS without it",
     )
     radar_timeframes: Annotated[list[str], NoDecode] = Field(
-        default_factory=lambda: ["1m"],
-        description="Timeframes of the radar over all pairs, each one of RESAMPLE_INTERVALS",
+        default_factory=list[str],
+        description="Timeframes of the radar over all pairs; none, or empty for that of LIVE_PAIRS",
     )
     radar_bars: int = Field(240, ge=20, le=5_000, description="Bars that the radar looks at")
     keep_signals_days: int = Field(0, ge=0, description="Days of signals to keep in Postgres; 0 keeps all")
 
     _pair_lists = field_validator("live_pairs", "radar_timeframes", mode="before")(comma_list)
+
+    @model_validator(mode="after")
+    def _timeframes(self) -> Self:
+        built = self.resample_intervals
+        if not self.live_timeframe:
+            self.live_timeframe = "1m" if "1m" in built else max(built, key=timeframe_ns)
+        if not self.radar_timeframes:
+            self.radar_timeframes = [self.live_timeframe]
+        elif self.radar_timeframes == [NONE]:
+            self.radar_timeframes = []
+        for name, values in (
+            ("LIVE_TIMEFRAME", [self.live_timeframe]),
+            ("RADAR_TIMEFRAMES", self.radar_timeframes),
+        ):
+            wrong = [value for value in values if value not in built]
+            if wrong:
+                raise ValueError(
+                    f"{name}={','.join(wrong)}: use one of RESAMPLE_INTERVALS ({', '.join(built)})"
+                )
+        return self

@@ -61,16 +61,21 @@ class Watcher:
         names, _ = wanted_names(self._wants, venue, available)
         return sorted(name for name in names if name.venue != venue or name.symbol in listed)
 
-    async def prepare(self) -> None:
-        """Take up what is wanted before the stream is read on: what the snapshot lacks is warmed up."""
+    async def prepare(self, written: set[str]) -> None:
+        """Take up what is wanted before the stream is read on: what the snapshot lacks is warmed up.
+
+        ``written`` are the ids of what was published since: such a watch goes on where it had begun.
+        """
         while not await self._refresh():
             await asyncio.sleep(REFRESH_S)
         wanted = self._wanted()
         for watch in sorted(wanted, key=lambda one: one.text):
+            first_ns = -1
             if not self._fold.is_saved(watch):
                 # only behind what the snapshot holds: the stream brings the rest
                 await self._warm_up(watch, may_begin=False)
-            self._fold.watch(watch)
+                first_ns = self._fold.first_published(watch, written)
+            self._fold.watch(watch, first_ns)
         self._fold.settle()
         self._tell(wanted)
 

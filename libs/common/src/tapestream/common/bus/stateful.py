@@ -64,9 +64,12 @@ class StatefulConsumer:
         fold: Fold,
         publisher: ResumingPublisher,
         on_degraded: Callable[[str], None],
-        on_restored: Callable[[], Awaitable[None]] | None = None,
+        on_restored: Callable[[set[str]], Awaitable[None]] | None = None,
     ) -> None:
-        """``on_restored`` is awaited when the state is as the last life left it, before anything is read."""
+        """``on_restored`` is awaited when the state is as the last life left it, before anything is read.
+
+        It is given the ids of what that life wrote after its snapshot.
+        """
         self._bus, self._name, self._fold, self._publisher = bus, name, fold, publisher
         self._stream, self._filters = stream, filters
         self._on_degraded, self._on_restored = on_degraded, on_restored
@@ -84,12 +87,12 @@ class StatefulConsumer:
     async def run(self) -> None:
         """Restore, then read until cancelled."""
         await self._restore()
-        if self._on_restored is not None:
-            await self._on_restored()
         start = None
         if self._stored_ns:
             start = datetime.fromtimestamp(self._stored_ns / 1e9 - REWIND_S, tz=UTC)
         self._written = await self._publisher.ids_since(start)
+        if self._on_restored is not None:
+            await self._on_restored(self._written)
         self.reader = LiveReader(
             self._bus, stream=self._stream, filters=self._filters, handle=self._take_in, start=start
         )

@@ -24,6 +24,7 @@ class SavedPair(msgspec.Struct):
     revisions: dict[int, int]
     is_outdated: bool
     dropped: tuple[int, int]
+    first_ns: int = -1
 
 
 @dataclass(slots=True)
@@ -40,6 +41,8 @@ class Pair:
     """Start → how often the figures of a bar were published again."""
     is_outdated: bool = False
     """A bar behind ``last_ns`` has changed: the stream is made anew before it is used next."""
+    first_ns: int = -1
+    """Start of the first bar that figures are published of: bars before it are taken in silently."""
     dropped_a: int = 0
     """Bars of ``a`` that ``b`` had none for when it went on, and the other way round."""
     dropped_b: int = 0
@@ -59,13 +62,14 @@ class Pair:
             self.revisions,
             self.is_outdated,
             (self.dropped_a, self.dropped_b),
+            self.first_ns,
         )
 
     def restore(self, saved: SavedPair) -> None:
         """Raises ValueError for what cannot be read."""
         self.stream = PairStream.load(saved.stream)
         self.last_ns, self.revisions = saved.last_ns, saved.revisions
-        self.is_outdated = saved.is_outdated
+        self.is_outdated, self.first_ns = saved.is_outdated, saved.first_ns
         self.dropped_a, self.dropped_b = saved.dropped
 
     def warm_up(self) -> None:
@@ -85,9 +89,10 @@ class Pair:
             self.dropped_a += self.a.count_between(self.last_ns, ts_ns) if self.last_ns >= 0 else 0
             self.dropped_b += self.b.count_between(self.last_ns, ts_ns) if self.last_ns >= 0 else 0
             self.last_ns = ts_ns
-            return self._signal(ts_ns, y, x, self.stream.update(y, x), 0)
+            point = self.stream.update(y, x)
+            return self._signal(ts_ns, y, x, point, 0) if ts_ns >= self.first_ns else None
         self.is_outdated = True
-        if not self._in_window(ts_ns):
+        if ts_ns < self.first_ns or not self._in_window(ts_ns):
             return None
         if revised:
             self.revisions[ts_ns] = self.revisions.get(ts_ns, 0) + 1

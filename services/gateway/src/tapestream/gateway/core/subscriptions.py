@@ -286,8 +286,7 @@ class Reader:
             return [Fault("on_tick", _shown(on_tick), "true or false", "this is neither")]
         source = SignalSource(str(names[0]), str(names[1]), timeframe, window, method.lower())
         found = Channel(SIGNALS_KIND, text, source.text, frame_type=_frame_type(kind))
-        is_ending = message.get("action", message.get("type")) == "unsubscribe"
-        if not on_tick and not is_ending:
+        if not on_tick:
             return [found]
         return [found, Channel(PROVISIONAL, text, source.text, frame_type=_frame_type(kind))]
 

@@ -244,8 +244,11 @@ class Conversation:
                     self._client.tell(Bundle("", [payload]))
 
     def _unsubscribe(self, request: Request) -> None:
-        gone = list(self._client.channels.values()) if request.everything else request.channels
-        for channel in gone:
+        names = {channel.name for channel in request.channels}
+        held = list(self._client.channels.values())
+        # a channel has gone by its name, whatever else was said of it when it was subscribed
+        named = [channel for channel in held if request.everything or channel.name in names]
+        for channel in [*named, *request.channels]:
             self._gateway.hub.unsubscribe(self._client, channel)
         self._acknowledge(request, "unsubscribed")
 
