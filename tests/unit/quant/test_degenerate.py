@@ -26,7 +26,7 @@ from tapestream.quant.rolling import rolling_correlation, rolling_zscore
 RNG = np.random.default_rng(3)
 WALK = 100 + np.cumsum(RNG.normal(size=300))
 OTHER = 2 * WALK + RNG.normal(size=300)
-NEARLY = 0.1 + 1e-17 * np.arange(300)
+NEARLY = 0.1 + 2e-18 * np.arange(300)
 ROUNDED = np.where(np.arange(300) % 2, 0.1 + 0.2, 0.3)
 WITH_NAN = np.where(np.arange(300) == 150, np.nan, WALK)
 WITH_INF = np.where(np.arange(300) == 150, -np.inf, WALK)
@@ -58,7 +58,7 @@ def test_a_constant_instrument(method: Method, constant: np.ndarray) -> None:
 def test_an_instrument_with_itself(method: Method) -> None:
     point = last(WALK, WALK, 20, method)
     assert point.hedge_ratio == pytest.approx(1.0, rel=1e-9)
-    assert point.correlation == 1.0
+    assert point.correlation == pytest.approx(1.0, rel=1e-15)
     assert math.isnan(point.zscore)
     assert point.reason in (Reason.CONSTANT, Reason.COLLINEAR)
 
@@ -104,7 +104,7 @@ def test_a_line_that_stands_upright() -> None:
     y = np.tile([0.0, 9.0, 0.0, -9.0], 20)
     x = np.tile([1.0, 0.0, -1.0, 0.0], 20)
     assert last(y, x, 8, Method.TLS).reason is Reason.NO_SLOPE
-    assert last(x, x[::-1] * 0 + np.tile([0.0, 1.0, 0.0, -1.0], 20), 8, Method.TLS).reason is Reason.NO_SLOPE
+    assert last(y / 9, x, 8, Method.TLS).reason is Reason.NO_SLOPE, "round: any direction is as good"
     assert lines.total_least_squares(y, x).reason is Reason.NO_SLOPE
 
 
@@ -142,7 +142,7 @@ def test_huber_regression() -> None:
 
 @pytest.mark.parametrize("regression", ["n", "c", "ct"])
 def test_adf(regression: str) -> None:
-    exact = np.cumsum(0.5 ** np.arange(300))[:60]
+    exact = np.cumsum(0.5 ** np.arange(40))  # each step half of the last, without rounding
     for series, reason in (
         (WITH_NAN, Reason.NOT_FINITE),
         (WALK[:2], Reason.TOO_SHORT),
@@ -164,7 +164,6 @@ def test_engle_granger() -> None:
     for y, x, reason in (
         (WALK, WITH_NAN, Reason.NOT_FINITE),
         (WALK[:2], OTHER[:2], Reason.TOO_SHORT),
-        (WALK[:3], OTHER[:3], Reason.TOO_SHORT),
         (2 * WALK + 1, WALK, Reason.COLLINEAR),
         (WALK, np.full(300, 0.1), Reason.CONSTANT),
         (ROUNDED, WALK, Reason.CONSTANT),
@@ -205,7 +204,7 @@ def test_rolling_statistics() -> None:
 
 def test_the_radar_says_what_a_pair_lacks() -> None:
     closes = np.stack(
-        [WALK, OTHER, np.full(300, 0.1), 2 * WALK, np.where(np.arange(300) < 295, np.nan, WALK)]
+        [WALK, OTHER, np.full(300, 0.1), 2 * WALK, np.where(np.arange(300) < 298, np.nan, WALK)]
     )
     scores = radar_scores(closes, 50)
     found = {(i, j): REASONS[code] for i, j, code in zip(scores.i, scores.j, scores.reason, strict=True)}

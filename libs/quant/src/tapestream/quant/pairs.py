@@ -144,7 +144,7 @@ def pair_series(
 class PairStream:
     """The same figures row by row: at every position equal to ``pair_series`` bit by bit.
 
-    What a row costs does not depend on the window, of ``huber`` and ``theil-sen`` excepted.
+    What a row costs does not depend on the window, except for ``huber`` and ``theil-sen``.
     """
 
     __slots__ = ("_code", "_intercept", "_state", "method", "window")

@@ -19,6 +19,8 @@ def rolling_zscore(
     ValueError for a window not above ``ddof``.
     """
     series = np.ascontiguousarray(values, dtype=np.float64)
+    if series.ndim != 1:
+        raise ValueError(f"values are one series, not of shape {series.shape}")
     if window <= max(ddof, 0):
         raise ValueError(f"a window is above ddof = {ddof}, not {window}")
     out, code = np.empty(len(series)), np.empty(len(series), dtype=np.int8)

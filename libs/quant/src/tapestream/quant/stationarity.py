@@ -65,8 +65,8 @@ def adf(
     default that is min(ceil(12 (n / 100)^¼), n // 2 - trend terms - 1), Schwert's (1989).
 
     Statistic and p-value equal statsmodels' ``adfuller`` (p: MacKinnon 1994, critical values: MacKinnon
-    2010). Reasons: not_finite, constant, too_short (also for more lags than rows allow), collinear (the
-    series follows its own past exactly). Raises ValueError for options that do not exist.
+    2010). Reasons: not_finite, constant, too_short (also where the largest number of lags leaves no degree
+    of freedom, which statsmodels lets pass), collinear (the series follows its own past exactly). Raises ValueError for options that do not exist.
     """
     values = _series(series, "series")
     trend, rule, most = _options(regression, max_lag, autolag)

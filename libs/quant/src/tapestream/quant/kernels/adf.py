@@ -205,7 +205,7 @@ def adf_regression(series, trend, most, rule):
     allowed = n // 2 - trend - 1
     if most < 0:
         most = schwert_lags(n, trend)
-    if most < 0 or most > allowed:
+    if most < 0 or most > allowed or n - 1 - most <= trend + 1 + most:
         return np.nan, 0, 0, TOO_SHORT
     if high - low <= ROUNDING * max(abs(low), abs(high)):
         return np.nan, 0, 0, CONSTANT
@@ -225,7 +225,7 @@ def adf_regression(series, trend, most, rule):
     triangle, exact = _factor(level, d, lags, trend, True)
     rows = n - 1 - lags
     columns = trend + 1 + lags
-    if not exact or rows <= columns:
+    if not exact:
         return np.nan, 0, 0, COLLINEAR
     t = triangle[columns - 1, columns] / (triangle[columns, columns] / math.sqrt(rows - columns))
     return math.copysign(1.0, triangle[columns - 1, columns - 1]) * t, lags, rows, FINE

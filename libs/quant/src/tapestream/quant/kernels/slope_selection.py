@@ -130,14 +130,14 @@ def _slope_of_rank(ys, xs, rank):
                 slope = (ys[j] - ys[i]) / dx
                 if slope < pivot:
                     below += 1
-                    if slope >= low:
+                    if slope > low:
                         seen_below += 1
                         state, u = _random(state)
                         if u * seen_below < 1.0:
                             from_below = slope
                 elif slope == pivot:
                     equal += 1
-                elif slope <= high:
+                elif slope < high:
                     seen_above += 1
                     state, u = _random(state)
                     if u * seen_above < 1.0:
@@ -147,7 +147,8 @@ def _slope_of_rank(ys, xs, rank):
         elif rank < below + equal:
             return pivot
         else:
-            low, pivot = pivot, from_above
+            low = low if math.isnan(pivot) else pivot  # the first round has no pivot yet
+            pivot = from_above
 
 
 @njit(cache=True)
@@ -233,11 +234,10 @@ def select_slopes(y, x):
     # Prices move in steps: that many y are equal is usual, and then so are many slopes, to zero.
     falling = _count_below(0.0, ys, xs, order, spare, keys, none)
     both = 0
+    run = 0
     for i in range(1, n):
-        k = i - 1
-        while k >= 0 and xs[k] == xs[i] and ys[k] == ys[i]:
-            both += 1
-            k -= 1
+        run = run + 1 if xs[i] == xs[i - 1] and ys[i] == ys[i - 1] else 0
+        both += run
     flat = _pairs_of_equals(np.sort(ys)) - both
     if falling <= first and last < falling + flat:
         return 0.0

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tapestream.quant.kernels.limits import is_constant
+from tapestream.quant.kernels.moments import pair_moments
 from tapestream.quant.kernels.selection import median
 from tapestream.quant.kernels.slope_selection import select_slopes
 from tapestream.quant.reasons import CONSTANT, FINE
@@ -57,7 +59,8 @@ def theil_sen_line(y, x, intercept):
         if count == 0:
             return np.nan, np.nan, CONSTANT
         return median(ratios[:count]), 0.0, FINE
+    total = pair_moments(y, x)
     slope = theil_sen_slope(y, x)
-    if np.isnan(slope):
+    if is_constant(total[5], total[0], total[8]) or np.isnan(slope):
         return np.nan, np.nan, CONSTANT
     return slope, median(y.copy()) - slope * median(x.copy()), FINE
