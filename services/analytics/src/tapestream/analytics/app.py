@@ -47,6 +47,7 @@ async def main(context: ProcessContext, settings: AnalyticsSettings) -> None:
     subjects, url = context.subjects, settings.database_url.get_secret_value()
     fold = PairsFold(subjects, settings.resample_intervals, max(KEEP_BARS, settings.radar_bars))
     metrics.dropped.set_function(lambda: sum(pair.dropped_a + pair.dropped_b for pair in fold.pairs.values()))
+    context.figures = lambda: {"pairs": len(fold.pairs), "series": len(fold.series)}
     publisher = ResumingPublisher(
         bus, stream=SIGNALS, filters=[subjects.all_signals()], producer=context.producer
     )

@@ -99,14 +99,18 @@ class Signals:
 
     async def _tell_analytics(self, bus: Bus) -> None:
         loop = asyncio.get_running_loop()
+        looked = -1
         told: list[PairWatch] | None = None
         told_at = 0.0
         while True:
-            wanted = self._wanted()
-            if wanted != told or loop.time() - told_at > AGAIN_S:
+            is_due = loop.time() - told_at > AGAIN_S
+            if self._hub.changes != looked or is_due:
+                changes, wanted = self._hub.changes, self._wanted()
                 try:
-                    await self._write(bus, wanted)
-                    told, told_at = wanted, loop.time()
+                    if wanted != told or is_due:
+                        await self._write(bus, wanted)
+                        told, told_at = wanted, loop.time()
+                    looked = changes
                 except (nats.errors.Error, TimeoutError, OSError) as error:
                     log.debug("watches_not_written", error=repr(error))
             await asyncio.sleep(REFRESH_S)

@@ -46,6 +46,8 @@ class Hub:
     def __init__(self) -> None:
         self.clients: set[Client] = set()
         self.tally = Tally()
+        self.changes = 0
+        """Grows whenever somebody is the first to listen to something, or the last to leave it."""
         self._topics: dict[str, Topic] = {}
         self._by_source: dict[str, list[Topic]] = {}
         self._waiting: list[Client] = []
@@ -71,6 +73,7 @@ class Hub:
         topic = self._topics.get(channel.topic)
         if topic is None:
             topic = self._topics[channel.topic] = Topic(channel)
+            self.changes += 1
             self._by_source.setdefault(source_key(channel), []).append(topic)
         topic.clients.add(client)
         client.channels[channel.topic] = channel
@@ -83,6 +86,7 @@ class Hub:
         topic.clients.discard(client)
         if not topic.clients:
             del self._topics[channel.topic]
+            self.changes += 1
             siblings = self._by_source[source_key(channel)]
             siblings.remove(topic)
             if not siblings:
