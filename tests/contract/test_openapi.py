@@ -22,6 +22,7 @@ from tapestream.gateway.settings import GatewaySettings
 from tests.integration.gateway.feeder import START_NS, Feeder
 from tests.integration.gateway.recorded import Recorded
 from tests.integration.gateway.running import RunningGateway
+from tests.support.analytics import running_analytics
 from tests.support.api_cases import Prober, cases
 
 pytestmark = pytest.mark.integration
@@ -45,7 +46,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
             TICK_BUFFER_SIZE="100",
         )
         asyncio.run(_prepare(nats, postgres, gateway))
-        yield gateway
+        with running_analytics(
+            NATS_URL=nats.url, DATABASE_URL=postgres.url, STREAM_STORE_BYTES=str(256 << 20)
+        ):
+            yield gateway
         gateway.stop()
 
 
@@ -55,10 +59,12 @@ async def _prepare(nats: EmbeddedNats, postgres: EmbeddedPostgres, gateway: Runn
     for _ in range(10):
         feeder.trades("BTCUSDT", 50)
     bars = [feeder.bar("BTCUSDT", START_NS + n * 60_000_000_000, 101.0) for n in range(5)]
+    others = [feeder.bar("ETHUSDT", START_NS + n * 60_000_000_000, 50.0 + n) for n in range(5)]
     await feeder.drained()
     recorded = Recorded(postgres.url)
     await recorded.trades("BTCUSDT", range(1, 451))
     await recorded.bars("BTCUSDT", bars)
+    await recorded.bars("ETHUSDT", others)
     await recorded.gap("BTCUSDT", 5, 9, "lost")
     await (await gateway.start()).memory_ready()
     await feeder.close()
@@ -123,5 +129,9 @@ def test_the_document_names_every_route_of_the_live_data(api: RunningGateway) ->
         "/api/v1/database/cleanup",
         "/api/v1/database/gaps",
         "/api/v1/database/backfill",
+        "/api/v1/analytics/pair",
+        "/api/v1/analytics/adf",
+        "/api/v1/analytics/radar",
+        "/api/v1/signals",
     }
     assert not [path for path in paths if path.startswith(("/symbols", "/stream", "/data", "/database"))]

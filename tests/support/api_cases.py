@@ -46,6 +46,12 @@ _KNOWN: dict[str, SearchStrategy[Any]] = {
     "start": strategies.sampled_from(_TIMES),
     "end": strategies.sampled_from([*_TIMES, "2024-05-01T11:00:00Z", "2030-01-01"]),
     "older_than": strategies.sampled_from(_TIMES),
+    "pair": strategies.sampled_from(
+        ["BTCUSDT-ETHUSDT", "ethusdt,btcusdt@binance_usdm", "BTCUSDT-BTCUSDT", "ETHUSDT-BNBUSDT"]
+    ),
+    "window": strategies.sampled_from([2, 3, 10, 60, 1]),
+    "method": strategies.sampled_from(["ols", "Huber", "theil_sen", "KALMAN", "tls"]),
+    "timeframe": strategies.sampled_from(["1s", "1m", "5m", "1h"]),
     "cursor": strategies.integers(0, 600).map(str),
     # Owners who want something stay on record, a thousand at most.
     "owner": strategies.sampled_from(["default", "desk", "notebook-1", "A_9"]),

@@ -9,9 +9,10 @@ import psycopg
 import pytest
 
 from tapestream.common.bus.offset import Offset
+from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.db import history
 from tapestream.common.db.copy import CopyFormat, copy_rows, timestamptz
-from tapestream.common.db.counts import add_bars, add_rows
+from tapestream.common.db.counts import add_rows
 from tapestream.common.db.engine import connect, make_engine
 from tapestream.common.db.migrate import migrate
 from tapestream.common.db.partitions import day_of, drop_partitions_before, ensure_partition, list_partitions
@@ -88,52 +89,36 @@ async def test_one_writer_and_its_offset(database_url: str) -> None:
             pytest.fail("the lock went with its connection")
 
 
-async def test_reading_back(database_url: str) -> None:
+async def test_reading_bars_back(database_url: str) -> None:
     migrate(database_url)
     async with await connect(database_url, "test") as connection:
-        await ensure_partition(connection, "trades", day_of(DAY_NS))
         await connection.execute(
             "INSERT INTO instruments (venue, symbol, kind, currency, base, price_step, qty_step, multiplier, session) "
             "VALUES ('v', 'S', '', '', '', 0, 0, 1, '24x7')"
         )
         await connection.execute(
-            "INSERT INTO trades SELECT 1, n, %s + n * '1 s'::interval, n, 1, true, 0 FROM generate_series(1, 9) n",
-            [DAY],
-        )
-        await connection.execute("INSERT INTO trade_heads VALUES (1, 9, %s)", [DAY + timedelta(seconds=9)])
-        await connection.execute(
-            "INSERT INTO bars SELECT 1, tf, %s + n * '1 s'::interval, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 'trades' "
+            "INSERT INTO bars SELECT 1, tf, %s + n * '1 s'::interval, 1, 1, 1, n, 1, 1, 1, 1, 1, 1, 0, 'trades' "
             "FROM generate_series(0, 4) n, unnest(ARRAY['1s', '5s']) tf", [DAY],
         )  # fmt: skip
-        await connection.execute("INSERT INTO gaps VALUES (1, 3, 5, NULL, NULL, 'lost', %s)", [DAY])
-        await add_rows(connection, "trades", {(day_of(DAY_NS), 1): 9})
-        await add_bars(connection, {(1, "1s"): 5, (1, "5s"): 5})
     engine = make_engine(database_url, "test")
+    second = 1_000_000_000
     async with engine.connect() as connection:
-        found = await history.find_instrument(connection, "v", "S")
-        assert found is not None
-        assert [one.id for one in await history.trades(connection, 1, limit=3)] == [7, 8, 9]
-        some = await history.trades(
-            connection, 1, DAY + timedelta(seconds=2), DAY + timedelta(seconds=5), limit=9, oldest_first=True
+        name = InstrumentName("S", "v")
+        assert await history.instrument_id(connection, name) == 1
+        assert await history.instrument_id(connection, InstrumentName("T", "v")) is None
+        newest = await history.bars(connection, name, 1, "1s", limit=2)
+        assert [(one.ts_ns, one.close) for one in newest] == [
+            (DAY_NS + 3 * second, 3),
+            (DAY_NS + 4 * second, 4),
+        ]
+        oldest = await history.bars(
+            connection, name, 1, "1s", limit=2, start_ns=DAY_NS + 1, oldest_first=True
         )
-        assert [(one.id, one.price) for one in some] == [(2, 2.0), (3, 3.0), (4, 4.0)]
-        assert [one.ts.second for one in await history.bars(connection, 1, "1s", limit=2)] == [3, 4]
-        assert await history.quotes(connection, 1, DAY, DAY + timedelta(days=1), limit=5) == []
-        assert [one[1:3] for one in await history.gaps(connection, reasons=["lost"], limit=5)] == [(3, 5)]
-        assert await history.gaps(connection, reasons=["filled"], limit=5) == []
-        figures = {one.table: one for one in await history.stats(connection)}
-        assert (figures["trades"].oldest, figures["trades"].newest) == (
-            DAY + timedelta(seconds=1),
-            DAY + timedelta(seconds=9),
-        )
-        assert (figures["bars"].oldest, figures["bars"].newest) == (DAY, DAY + timedelta(seconds=4))
-        assert figures["quotes"].oldest is None
-        assert {table: one.rows for table, one in figures.items()} == {
-            "trades": 9,
-            "quotes": 0,
-            "bars": 10,
-            "gaps": 1,
-        }
-        assert figures["trades"].size_bytes > 0
-        assert len(await history.instruments(connection)) == 1
+        assert [one.close for one in oldest] == [1, 2]
+        for oldest_first, wanted in ((False, [3, 4]), (True, [0, 1])):
+            ts_ns, close = await history.closes(connection, 1, "1s", limit=2, oldest_first=oldest_first)
+            assert close.tolist() == wanted
+            assert ts_ns.tolist() == [DAY_NS + n * second for n in wanted]
+        assert [len(one) for one in await history.closes(connection, 2, "1s", limit=2)] == [0, 0]
+        assert await history.count_bars(connection, 1, "5s", None, DAY_NS + 3 * second) == 3
     await engine.dispose()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from tapestream.common.process import run_process
+from tapestream.common.recording.writer import TableWriter
 from tapestream.ingest.recorder.app import SERVICE, run
 from tapestream.ingest.recorder.settings import RecorderSettings
-from tapestream.ingest.recorder.writer import TableWriter
 
 
 async def _commit(self, connection, flush, outcome, last):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tapestream.common.bars import base_timeframe, merge_bars, resample
 from tapestream.common.contracts.messages import Bar, BarSource
 from tapestream.gateway.core.bar_ring import BarRing
-from tapestream.gateway.core.merge import merge_bars
-from tapestream.gateway.core.resample import base_timeframe, resample
 
 MINUTE_NS = 60_000_000_000
 

@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         default_factory=lambda: ["1s", "1m", "5m"], description="Timeframes that bars are built for"
     )
 
+    default_rolling_window: int = Field(60, ge=2, le=10_000, description="Bars in a window of pair analytics")
+    default_regression: Literal["ols", "huber", "theil-sen", "kalman", "tls"] = Field(
+        "ols", description="How a hedge ratio is found where nobody says"
+    )
+
     instance: str = Field("0", description="Tells processes of one service apart")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of a process's health and metrics; 0 picks one"
@@ -91,6 +96,11 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("default_regression", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.strip().lower().replace("_", "-") if isinstance(value, str) else value
 
     @classmethod
     def load(cls) -> Self:

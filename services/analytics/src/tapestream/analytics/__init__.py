@@ -1,1 +1,1 @@
-"""Pair analytics: figures on request, live as bars close, and the radar over all pairs."""
+"""Pair analytics: figures of pairs as their bars close and on request, and the radar over all pairs."""

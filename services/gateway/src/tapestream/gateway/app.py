@@ -116,6 +116,7 @@ async def _attend(context: ProcessContext, gateway: Gateway) -> None:
         await gateway.services.listen(bus)
         async with asyncio.TaskGroup() as group:
             group.create_task(gateway.feed.run(bus, settings.warm_up_s, settings.warm_up_messages))
+            group.create_task(gateway.signals.run(bus))
             group.create_task(follow_instruments(bus, gateway.catalog.replace))
             group.create_task(_heartbeats(gateway))
             group.create_task(_tell_ready(gateway))

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import (
     BackfillReply,
     BackfillRequest,
@@ -21,6 +22,15 @@ from tapestream.common.contracts.messages import (
     ServiceStatus,
     TradeBatch,
 )
+from tapestream.common.contracts.pair_queries import (
+    AdfReply,
+    AdfRequest,
+    PairReply,
+    PairRequest,
+    RadarReply,
+    RadarRequest,
+)
+from tapestream.common.contracts.signals import PairSignal, Radar
 from tapestream.common.contracts.subjects import Subjects
 
 _REF = "#/components/schemas/{name}"
@@ -39,6 +49,7 @@ class _Entry:
 def _entries(subjects: Subjects) -> tuple[_Entry, ...]:
     # placeholders pass through the builders in a form that they leave as it is
     venue, symbol = "VENUE", "SYMBOL"
+    a, b = InstrumentName("SYMBOLA", "VENUEA"), InstrumentName("SYMBOLB", "VENUEB")
     return (
         _Entry("trades", subjects.trade(venue, symbol), TradeBatch),
         _Entry("lateTrades", subjects.backfill(venue, symbol), TradeBatch),
@@ -47,9 +58,15 @@ def _entries(subjects: Subjects) -> tuple[_Entry, ...]:
         _Entry("clock", subjects.clock(venue), Clock),
         _Entry("bars", subjects.bar("TIMEFRAME", venue, symbol), Bar),
         _Entry("gaps", subjects.gap(venue, symbol), Gap),
+        _Entry("pairSignals", subjects.pair_signal("TIMEFRAME", a, b), PairSignal),
+        _Entry("pairTicks", subjects.pair_tick("TIMEFRAME", a, b), PairSignal),
+        _Entry("radar", subjects.radar("TIMEFRAME"), Radar),
         _Entry("status", subjects.status("SERVICE", "INSTANCE"), ServiceStatus),
         _Entry("backfill", subjects.rpc("ingest", "backfill"), BackfillRequest, "receive", BackfillReply),
         _Entry("clean", subjects.rpc("recorder", "clean"), CleanRequest, "receive", CleanReply),
+        _Entry("pair", subjects.rpc("analytics", "pair"), PairRequest, "receive", PairReply),
+        _Entry("adf", subjects.rpc("analytics", "adf"), AdfRequest, "receive", AdfReply),
+        _Entry("radarQuery", subjects.rpc("analytics", "radar"), RadarRequest, "receive", RadarReply),
     )
 
 
@@ -94,9 +111,11 @@ def asyncapi_document(subjects: Subjects, version: str) -> dict[str, Any]:
 
 def _channel(address: str | None, message: type[Message]) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
-    for word in ("VENUE", "SYMBOL", "TIMEFRAME", "SERVICE", "INSTANCE"):
-        if address is not None and word in address.split("."):
-            address = address.replace(word, f"{{{word.lower()}}}")
+    words = ("VENUE", "SYMBOL", "TIMEFRAME", "SERVICE", "INSTANCE", "VENUEA", "SYMBOLA", "VENUEB", "SYMBOLB")
+    for word in words:
+        tokens = address.split(".") if address is not None else []
+        if word in tokens:
+            address = ".".join(f"{{{word.lower()}}}" if token == word else token for token in tokens)
             parameters[word.lower()] = {}
     channel: dict[str, Any] = {
         "address": address,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import msgspec
 import nats.errors
 import structlog
 from nats.js.api import Header
 from nats.js.errors import APIError
 
-from tapestream.common.bus.buckets import bucket_revision, key_subject, read_bucket, remove_key
+from tapestream.common.bus.buckets import bucket_revision, key_subject, read_instruments, remove_key
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.feeds import DEFAULT_OWNER
-from tapestream.common.contracts.messages import FeedWant, Instrument, decoder, encode
+from tapestream.common.contracts.messages import FeedWant, Instrument, encode
 from tapestream.common.contracts.streams import BUCKET_FEEDS, BUCKET_INSTRUMENTS
 
 log = structlog.get_logger(__name__)
@@ -23,7 +22,6 @@ REFRESH_S = 1.0
 """How often a bucket is asked whether it has changed: cheap, and right after any reconnect."""
 _WRONG_LAST_SEQUENCE = 10071
 """The server's error code for a write that expected another last message."""
-_decode_instrument = decoder(Instrument).decode
 
 
 async def follow_instruments(bus: Bus, apply: Callable[[list[Instrument]], None]) -> None:
@@ -33,21 +31,11 @@ async def follow_instruments(bus: Bus, apply: Callable[[list[Instrument]], None]
         try:
             newest = await bucket_revision(bus, BUCKET_INSTRUMENTS)
             if newest != seen:
-                apply(await _read_instruments(bus))
+                apply(await read_instruments(bus))
                 seen = newest
         except (nats.errors.Error, TimeoutError, OSError) as error:
             log.debug("instruments_unreadable", error=repr(error))
         await asyncio.sleep(REFRESH_S)
-
-
-async def _read_instruments(bus: Bus) -> list[Instrument]:
-    found: list[Instrument] = []
-    for value in (await read_bucket(bus, BUCKET_INSTRUMENTS)).values():
-        try:
-            found.append(_decode_instrument(value))
-        except msgspec.DecodeError as error:
-            log.warning("instrument_unreadable", error=str(error))
-    return found
 
 
 async def feeds_revision(bus: Bus) -> int:

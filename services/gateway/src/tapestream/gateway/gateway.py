@@ -21,6 +21,7 @@ from tapestream.gateway.history import History
 from tapestream.gateway.market import Memory
 from tapestream.gateway.services_seen import ServicesSeen
 from tapestream.gateway.settings import GatewaySettings
+from tapestream.gateway.signals import Signals
 from tapestream.gateway.ws.hub import Hub
 
 VERSION = version("tapestream-gateway")
@@ -38,6 +39,7 @@ class Gateway:
     feed: Feed
     catalog: Catalog
     history: History
+    signals: Signals
     services: ServicesSeen = field(default_factory=ServicesSeen)
     started_at: float = field(default_factory=time.monotonic)
     version: str = VERSION
@@ -57,6 +59,7 @@ class Gateway:
             Feed(subjects, memory, hub),
             Catalog(settings.venue, settings.available_symbols, settings.max_symbols),
             History(settings.database_address, settings.database_pool_size),
+            Signals(settings, memory, hub),
         )
 
     @property

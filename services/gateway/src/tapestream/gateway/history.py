@@ -19,15 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from tapestream.common.contracts.instruments import InstrumentName
-from tapestream.common.contracts.messages import Bar, BarSource
+from tapestream.common.contracts.messages import Bar
 from tapestream.common.contracts.timeframes import DAY_NS
+from tapestream.common.db import history
 from tapestream.common.db.engine import make_engine
 from tapestream.common.db.faults import describe
+from tapestream.common.db.history import period, times_ns
 from tapestream.common.errors import NotConnectedError
 from tapestream.gateway.core.columns import Float64, Int64, TradeColumns, make_columns, no_trades
-
-_POSTGRES_EPOCH_US = 946_684_800_000_000
-"""2000-01-01 in microseconds since 1970: where Postgres counts times from."""
 
 _TRADE_COLUMNS = """
     SELECT string_agg(int8send(id), ''::bytea), string_agg(timestamptz_send(ts), ''::bytea),
@@ -43,15 +42,6 @@ _QUOTE_COLUMNS = """
     FROM (SELECT id, ts, bid, bid_qty, ask, ask_qty FROM quotes
           WHERE {where} ORDER BY ts, id LIMIT :limit) AS page
 """
-_BARS = """
-    SELECT {ns} AS ts_ns, open, high, low, close, volume, quote_volume, buy_volume,
-           trades, first_id, last_id, rev, source
-    FROM bars WHERE {where} ORDER BY ts {order} LIMIT :limit
-"""
-_NS = "(extract(epoch FROM ts) * 1000000)::int8 * 1000"
-"""Exact: extract gives a decimal number."""
-
-
 _OWN = "instrument_id = :instrument"
 _NONE = "SELECT 0::int8 AS rows"
 
@@ -121,9 +111,8 @@ class History:
         known = self._ids.get(str(name))
         if known is not None:
             return known
-        query = sa.text("SELECT id FROM instruments WHERE venue = :venue AND symbol = :symbol")
         async with self.connect() as connection:
-            found = (await connection.execute(query, {"venue": name.venue, "symbol": name.symbol})).scalar()
+            found = await history.instrument_id(connection, name)
         if found is not None:
             self._ids[str(name)] = found
         return found
@@ -148,7 +137,7 @@ class History:
         oldest_first: bool = False,
     ) -> TradeColumns:
         """At most ``limit`` trades, the newest ones unless ``oldest_first``; ascending ids either way."""
-        conditions, values = _period(start_ns, end_ns)
+        conditions, values = period(start_ns, end_ns)
         conditions.append("instrument_id = :instrument")
         values |= {"instrument": instrument_id, "limit": limit}
         if before_id is not None:
@@ -181,11 +170,11 @@ class History:
             edges += [(last * DAY_NS, end_ns)] if end_ns is not None and last is not None else []
         parts: list[str] = []
         for number, edge in enumerate(edges):
-            conditions, bounds = _period(*edge, name=f"edge{number}")
+            conditions, bounds = period(*edge, name=f"edge{number}")
             parts.append(_counting(table, "", conditions))
             values |= bounds
         if before_id is not None:
-            conditions, bounds = _period(start_ns, end_ns)
+            conditions, bounds = period(start_ns, end_ns)
             parts.append(_counting(table, "-", ["id >= :before", *conditions]))
             values |= bounds | {"before": before_id}
         # one statement: all parts are of one moment
@@ -212,7 +201,7 @@ class History:
 
         At most ``limit``, those behind the time and id ``after``.
         """
-        conditions, values = _period(start_ns, end_ns)
+        conditions, values = period(start_ns, end_ns)
         if after is not None:
             conditions.append(
                 "(ts, id) > (to_timestamp(0) + :after_us * interval '1 microsecond', :after_id)"
@@ -226,7 +215,7 @@ class History:
             return None
         return (
             np.frombuffer(row[0], ">i8").astype(np.int64),
-            _times_ns(row[1]),
+            times_ns(row[1]),
             [np.frombuffer(one, ">f8").astype(np.float64) for one in row[2:]],
         )
 
@@ -244,38 +233,24 @@ class History:
         oldest_first: bool = False,
     ) -> list[Bar]:
         """At most ``limit`` complete bars, the newest ones unless ``oldest_first``; oldest first either way."""
-        conditions, values = _period(start_ns, end_ns)
-        conditions += ["instrument_id = :instrument", "timeframe = :timeframe"]
-        values |= {"instrument": instrument_id, "timeframe": timeframe, "limit": limit}
-        query = _BARS.format(ns=_NS, where=" AND ".join(conditions), order="ASC" if oldest_first else "DESC")
         async with self.connect() as connection:
-            rows = (await connection.execute(sa.text(query), values)).all()
-        found = [_bar(name, timeframe, row) for row in rows]
-        return found if oldest_first else found[::-1]
+            return await history.bars(
+                connection,
+                name,
+                instrument_id,
+                timeframe,
+                limit=limit,
+                start_ns=start_ns,
+                end_ns=end_ns,
+                oldest_first=oldest_first,
+            )
 
     async def count_bars(
         self, instrument_id: int, timeframe: str, start_ns: int | None, end_ns: int | None
     ) -> int:
         """How many complete bars of a period there are."""
-        conditions, values = _period(start_ns, end_ns)
-        conditions += ["instrument_id = :instrument", "timeframe = :timeframe"]
-        values |= {"instrument": instrument_id, "timeframe": timeframe}
-        query = f"SELECT count(*) FROM bars WHERE {' AND '.join(conditions)}"  # noqa: S608 - our own words
         async with self.connect() as connection:
-            return (await connection.execute(sa.text(query), values)).scalar() or 0
-
-
-def _period(
-    start_ns: int | None, end_ns: int | None, name: str = "period"
-) -> tuple[list[str], dict[str, Any]]:
-    """A start is included, an end is not. Times are kept to the microsecond: both are rounded up."""
-    conditions: list[str] = []
-    values: dict[str, Any] = {}
-    for end, sign, ts_ns in (("start", ">=", start_ns), ("end", "<", end_ns)):
-        if ts_ns is not None:
-            conditions.append(f"ts {sign} to_timestamp(0) + :{name}_{end}_us * interval '1 microsecond'")
-            values[f"{name}_{end}_us"] = -(-ts_ns // 1000)
-    return conditions, values
+            return await history.count_bars(connection, instrument_id, timeframe, start_ns, end_ns)
 
 
 def _days(first: int | None, last: int | None, values: dict[str, Any]) -> str:
@@ -300,17 +275,13 @@ def _trade_columns(row: Any) -> TradeColumns:
     count = len(ids) // 8
     return make_columns(
         np.frombuffer(ids, ">i8"),
-        _times_ns(ts),
+        times_ns(ts),
         np.frombuffer(price, ">f8"),
         np.frombuffer(qty, ">f8"),
         np.frombuffer(buyer_maker, np.bool_),
         np.frombuffer(kind, ">i2"),
         np.zeros(count),
     )
-
-
-def _times_ns(raw: bytes) -> Int64:
-    return (np.frombuffer(raw, ">i8").astype(np.int64) + _POSTGRES_EPOCH_US) * 1000
 
 
 def _reversed(columns: TradeColumns) -> TradeColumns:
@@ -322,26 +293,4 @@ def _reversed(columns: TradeColumns) -> TradeColumns:
         columns.buyer_maker[::-1],
         columns.kind[::-1],
         columns.seq[::-1],
-    )
-
-
-def _bar(name: InstrumentName, timeframe: str, row: Any) -> Bar:
-    return Bar(
-        venue=name.venue,
-        symbol=name.symbol,
-        timeframe=timeframe,
-        ts_ns=row.ts_ns,
-        open=row.open,
-        high=row.high,
-        low=row.low,
-        close=row.close,
-        volume=row.volume,
-        quote_volume=row.quote_volume,
-        buy_volume=row.buy_volume,
-        trades=row.trades,
-        first_id=row.first_id,
-        last_id=row.last_id,
-        complete=True,
-        rev=row.rev,
-        source=BarSource(row.source),
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from tapestream.common.bars import base_timeframe, merge_bars, resample
 from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import Bar
 from tapestream.common.contracts.timeframes import bar_start_ns, timeframe_ns
 from tapestream.gateway.core.bar_ring import BarRing
-from tapestream.gateway.core.merge import merge_bars
-from tapestream.gateway.core.resample import base_timeframe, resample
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.history import AWAY, away_text
 from tapestream.gateway.problems import ProblemError

@@ -152,7 +152,7 @@ def page_response(
     head: dict[str, Any],
     items: list[Any],
     also_as: str,
-    next_cursor: int | None,
+    next_cursor: int | str | None,
     total: int | None,
     warnings: list[str] | None = None,
 ) -> Response:

@@ -12,14 +12,17 @@ from nats.js import api
 
 from tapestream.common.bus.connection import Bus
 from tapestream.common.bus.ordinals import read_now
-from tapestream.common.contracts.messages import FeedWant, decoder
-from tapestream.common.contracts.streams import BUCKET_FEEDS
+from tapestream.common.contracts.messages import FeedWant, Instrument, decoder
+from tapestream.common.contracts.signals import PairWatches
+from tapestream.common.contracts.streams import BUCKET_FEEDS, BUCKET_INSTRUMENTS, BUCKET_WATCHES
 
 log = structlog.get_logger(__name__)
 
 _OPERATION = "KV-Operation"
 """Header of an entry that is no value but the mark of a deletion."""
 _decode_want = decoder(FeedWant).decode
+_decode_watches = decoder(PairWatches).decode
+_decode_instrument = decoder(Instrument).decode
 
 
 async def bucket_revision(bus: Bus, bucket: str) -> int:
@@ -49,6 +52,28 @@ async def read_wants(bus: Bus) -> dict[str, FeedWant]:
         except msgspec.DecodeError as error:
             log.warning("feed_want_unreadable", owner=owner, error=str(error))
     return wants
+
+
+async def read_watches(bus: Bus) -> dict[str, PairWatches]:
+    """Owner → the pairs it wants watched; what cannot be read is logged. Raises nats errors and TimeoutError."""
+    watches: dict[str, PairWatches] = {}
+    for owner, value in (await read_bucket(bus, BUCKET_WATCHES)).items():
+        try:
+            watches[owner] = _decode_watches(value)
+        except msgspec.DecodeError as error:
+            log.warning("watches_unreadable", owner=owner, error=str(error))
+    return watches
+
+
+async def read_instruments(bus: Bus) -> list[Instrument]:
+    """All instruments that are listed; what cannot be read is logged. Raises nats errors and TimeoutError."""
+    found: list[Instrument] = []
+    for value in (await read_bucket(bus, BUCKET_INSTRUMENTS)).values():
+        try:
+            found.append(_decode_instrument(value))
+        except msgspec.DecodeError as error:
+            log.warning("instrument_unreadable", error=str(error))
+    return found
 
 
 async def remove_key(bus: Bus, bucket: str, key: str, up_to: int) -> None:

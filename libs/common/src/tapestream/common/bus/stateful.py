@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -64,10 +64,15 @@ class StatefulConsumer:
         fold: Fold,
         publisher: ResumingPublisher,
         on_degraded: Callable[[str], None],
+        on_restored: Callable[[set[str]], Awaitable[None]] | None = None,
     ) -> None:
+        """``on_restored`` is awaited when the state is as the last life left it, before anything is read.
+
+        It is given the ids of what that life wrote after its snapshot.
+        """
         self._bus, self._name, self._fold, self._publisher = bus, name, fold, publisher
         self._stream, self._filters = stream, filters
-        self._on_degraded = on_degraded
+        self._on_degraded, self._on_restored = on_degraded, on_restored
         self._seen: dict[str, int] = {}
         self._ordinals: dict[str, int] = {}
         self._written: set[str] = set()
@@ -86,12 +91,19 @@ class StatefulConsumer:
         if self._stored_ns:
             start = datetime.fromtimestamp(self._stored_ns / 1e9 - REWIND_S, tz=UTC)
         self._written = await self._publisher.ids_since(start)
+        if self._on_restored is not None:
+            await self._on_restored(self._written)
         self.reader = LiveReader(
             self._bus, stream=self._stream, filters=self._filters, handle=self._take_in, start=start
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self.reader.run())
             group.create_task(self._save_now_and_then())
+
+    def emit(self, outputs: Iterable[Output]) -> None:
+        """Write what the fold derives without a message; call it once everything stored has been read."""
+        for output in outputs:
+            self._write(output, f"{self._stream}@{self._stored_ns}")
 
     # --- reading
 

@@ -26,3 +26,22 @@ class InstrumentName(NamedTuple):
         if not symbol or not venue:
             raise ValueError(f"instrument {text!r}: write SYMBOL or SYMBOL@venue")
         return cls(symbol.upper() if symbol.isascii() else symbol, venue)
+
+
+def parse_pair(text: str, default_venue: str) -> tuple[InstrumentName, InstrumentName]:
+    """Read ``A-B`` where neither name has a hyphen, else ``A,B``.
+
+    Raises ValueError for anything else and for an instrument with itself.
+    """
+    parts = text.split(",") if "," in text else text.split("-")
+    if len(parts) != 2:
+        raise ValueError(f"pair {text!r}: write A-B, or A,B where a name has a hyphen")
+    a, b = (InstrumentName.parse(part, default_venue) for part in parts)
+    if a == b:
+        raise ValueError(f"pair {text!r}: two different instruments make a pair")
+    return a, b
+
+
+def pair_text(a: str, b: str) -> str:
+    """The inverse of :func:`parse_pair`."""
+    return f"{a},{b}" if "-" in a + b else f"{a}-{b}"

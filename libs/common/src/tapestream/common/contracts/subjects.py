@@ -127,6 +127,12 @@ class Subjects:
     def all_signals(self) -> str:
         return self._subject("sig", ">")
 
+    def all_pair_signals(self) -> str:
+        return self._subject("sig", "pair", ">")
+
+    def all_pair_ticks(self) -> str:
+        return self._subject("tick", "pair", ">")
+
     def parse_pair(self, subject: str) -> PairSubject:
         """Take a subject of pair figures apart. Raises ValueError for any other subject."""
         bare = subject.removeprefix(f"{self.prefix}.") if self.prefix else subject

@@ -1,4 +1,6 @@
-"""The tables of market history. Their one writer is the recorder; everybody else reads.
+"""The tables of market history, which the recorder alone writes, and of signals, which analytics does.
+
+Everybody else reads.
 
 ``trades`` and ``quotes`` are partitioned by UTC day on ``ts``. The migrations in ``migrations``
 make the tables; a test keeps both alike.
@@ -169,6 +171,35 @@ class Gap(SQLModel, table=True):
     to_ts: datetime | None = Field(default=None, sa_column=_ts(nullable=True))
     reason: str = Field(sa_column=_column(Text))
     detected_at: datetime = Field(sa_column=_ts())
+
+
+class PairSignalRow(SQLModel, table=True):
+    """Figures of a pair at one complete bar, written by analytics; of two revisions the higher one."""
+
+    __tablename__ = "signals"
+    __table_args__ = (Index("signals_ts", "ts", "id"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=False), nullable=False))
+    venue_a: str = Field(sa_column=_column(Text, primary_key=True))
+    symbol_a: str = Field(sa_column=_column(Text, primary_key=True))
+    venue_b: str = Field(sa_column=_column(Text, primary_key=True))
+    symbol_b: str = Field(sa_column=_column(Text, primary_key=True))
+    timeframe: str = Field(sa_column=_column(Text, primary_key=True))
+    window_bars: int = Field(sa_column=_column(Integer, primary_key=True))
+    method: str = Field(sa_column=_column(Text, primary_key=True))
+    ts: datetime = Field(sa_column=_ts(primary_key=True))
+    price_a: float = Field(sa_column=_column(Double))
+    price_b: float = Field(sa_column=_column(Double))
+    hedge_ratio: float | None = Field(default=None, sa_column=_column(Double, nullable=True))
+    intercept: float | None = Field(default=None, sa_column=_column(Double, nullable=True))
+    spread: float | None = Field(default=None, sa_column=_column(Double, nullable=True))
+    zscore: float | None = Field(default=None, sa_column=_column(Double, nullable=True))
+    correlation: float | None = Field(default=None, sa_column=_column(Double, nullable=True))
+    adf_statistic: float | None = Field(default=None, sa_column=_column(Double, nullable=True))
+    adf_pvalue: float | None = Field(default=None, sa_column=_column(Double, nullable=True))
+    half_life_bars: float | None = Field(default=None, sa_column=_column(Double, nullable=True))
+    reason: str = Field(sa_column=_column(Text))
+    rev: int = Field(sa_column=_column(Integer))
 
 
 class ProjectionOffset(SQLModel, table=True):

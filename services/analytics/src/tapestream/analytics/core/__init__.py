@@ -1,1 +1,1 @@
-"""Pure: decides what is computed when; no I/O."""
+"""What analytics decides: pure functions of bars, state and requests."""

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import bisect
 
+from tapestream.common.bars import is_newer
 from tapestream.common.contracts.messages import Bar, BarSource
-
-
-def is_newer(bar: Bar, than: Bar) -> bool:
-    """Whether a bar of the same interval replaces another.
-
-    The rank of the source counts first, as in the recorder's tables; then the revision, then completeness, then the trades seen.
-    """
-    return _rank(bar) > _rank(than)
-
-
-def _rank(bar: Bar) -> tuple[int, int, bool, int]:
-    return bar.source.rank, bar.rev, bar.complete, bar.trades
 
 
 class BarRing:

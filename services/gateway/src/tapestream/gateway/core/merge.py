@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from tapestream.common.contracts.messages import Bar
-from tapestream.gateway.core.bar_ring import is_newer
 from tapestream.gateway.core.columns import TradeColumns, join_columns
-
-
-def merge_bars(history: Iterable[Bar], memory: Iterable[Bar]) -> list[Bar]:
-    """Bars of both by start time; of one interval the newer state counts."""
-    by_start = {bar.ts_ns: bar for bar in history}
-    for bar in memory:
-        held = by_start.get(bar.ts_ns)
-        if held is None or not is_newer(held, bar):
-            by_start[bar.ts_ns] = bar
-    return [by_start[start] for start in sorted(by_start)]
 
 
 def merge_trades(older: TradeColumns, newer: TradeColumns) -> TradeColumns:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.instruments import InstrumentName, parse_pair
 from tapestream.common.contracts.timeframes import timeframe_ns
 
 ACTIONS = ("subscribe", "unsubscribe", "ping")
 CHANNELS_ALLOWED = (
-    "trades:SYMBOL, bars:TIMEFRAME:SYMBOL, quotes:SYMBOL, ticker:SYMBOL, gaps:SYMBOL, signals:A-B, alerts, "
+    "trades:SYMBOL, bars:TIMEFRAME:SYMBOL, quotes:SYMBOL, ticker:SYMBOL, gaps:SYMBOL, signals:A-B, "
+    "signals:TIMEFRAME:A-B, alerts, "
     "jobs:ID, orders, positions, system_status, market_data:SYMBOL, five_second_bar:SYMBOL, "
     "trading_signals, job_updates"
 )
@@ -33,8 +34,13 @@ PLAIN = {
 }
 """Channels that need no symbol."""
 _BY_SYMBOL = {"trades", "quotes", "ticker", "gaps", "market_data", "five_second_bar"}
-_BY_ARGUMENT = {"signals", "jobs", "trading_signals", "job_updates"}
+_BY_ARGUMENT = {"jobs", "job_updates"}
+SIGNALS_KIND, PROVISIONAL = "signals", "provisional"
+"""Kinds of channels with figures of complete bars, and of the running one."""
+_SIGNALS = {"signals", "trading_signals"}
+METHODS = ("ols", "huber", "theil-sen", "kalman", "tls")
 _MAX_TEXT = 200
+_LARGEST_WINDOW = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,29 @@ class Channel:
     def topic(self) -> str:
         """Name under which frames are published."""
         return ":".join(part for part in (self.kind, self.timeframe, self.symbol, self.frame_type) if part)
+
+
+class SignalSource(NamedTuple):
+    """One series of figures of a pair."""
+
+    a: str
+    """``SYMBOL@venue``."""
+    b: str
+    timeframe: str
+    window: int
+    method: str
+
+    @property
+    def text(self) -> str:
+        """As a channel's symbol."""
+        return f"{self.a},{self.b}|{self.timeframe}|{self.window}|{self.method}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of :attr:`text`."""
+        names, timeframe, window, method = text.rsplit("|", 3)
+        a, b = names.split(",")
+        return cls(a, b, timeframe, int(window), method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +141,12 @@ class Reader:
     is_known: Callable[[InstrumentName], bool]
     known_text: Callable[[], str]
     """What symbols are allowed, for an error's text."""
+    timeframes: tuple[str, ...] = ("1m",)
+    """Timeframes that bars are built for; signals come of these."""
+    window: int = 60
+    """Bars in a window of signals where a client does not say."""
+    method: str = "ols"
+    signal_timeframe: str = "1m"
 
     def read(self, raw: str | bytes) -> Request:
         """Raises BadMessageError; wrong channels among right ones are listed in ``faults`` instead."""
@@ -161,7 +196,7 @@ class Reader:
         faults: list[Fault] = []
         bare_symbols = _texts(message, "symbols", "symbol")
         for place, text in enumerate(_texts(message, "channels", "channel")):
-            found = self._channel(text, f"channels[{place}]", bare_symbols)
+            found = self._channel(text, f"channels[{place}]", bare_symbols, message)
             for one in found:
                 if isinstance(one, Fault):
                     faults.append(one)
@@ -178,7 +213,9 @@ class Reader:
                     channels[channel.topic] = channel
         return list(channels.values()), faults
 
-    def _channel(self, text: Any, where: str, bare_symbols: list[Any]) -> list[Channel | Fault]:
+    def _channel(
+        self, text: Any, where: str, bare_symbols: list[Any], message: dict[str, Any]
+    ) -> list[Channel | Fault]:
         if not isinstance(text, str) or not text or len(text) > _MAX_TEXT:
             return [Fault(where, _shown(text), CHANNELS_ALLOWED, "a channel is a short text")]
         kind, _, rest = text.partition(":")
@@ -193,7 +230,11 @@ class Reader:
             if not wanted:
                 return [Fault(where, text, f"{kind}:SYMBOL", "this channel needs a symbol")]
             return [self._by_symbol(kind, text, one, where) for one in wanted]
+        if kind in _SIGNALS and rest:
+            return self._signals(kind, text, rest, where, message)
         if kind in PLAIN and (not rest or kind in _BY_ARGUMENT):
+            if kind in _SIGNALS:
+                return [Channel(SIGNALS_KIND, text, frame_type=_frame_type(kind))]
             return [Channel(kind, text, rest)]
         return [Fault(where, text, CHANNELS_ALLOWED, "this channel is not known")]
 
@@ -216,6 +257,38 @@ class Reader:
             return Fault(where, text, "bars:TIMEFRAME:SYMBOL, such as bars:1m:BTCUSDT", str(error))
         name = self._symbol(symbol, where)
         return name if isinstance(name, Fault) else Channel("bars", text, str(name), timeframe)
+
+    def _signals(
+        self, kind: str, text: str, rest: str, where: str, message: dict[str, Any]
+    ) -> list[Channel | Fault]:
+        """Figures of a pair's complete bars, and with ``on_tick`` of the running one, too."""
+        timeframe, colon, pair = rest.partition(":")
+        if not colon:
+            timeframe, pair = self.signal_timeframe, rest
+        if timeframe not in self.timeframes:
+            allowed = ", ".join(self.timeframes)
+            return [Fault(where, text, allowed, f"no bars of {timeframe!r} are built")]
+        try:
+            names = parse_pair(pair, self.default_venue)
+        except ValueError as error:
+            return [Fault(where, text, "signals:A-B, signals:TIMEFRAME:A-B", str(error))]
+        for name in names:
+            if not self.is_known(name):
+                return [Fault(where, text, self.known_text(), f"symbol {str(name)!r} is not known")]
+        window = message.get("window", self.window)
+        if not _is_count(window) or not 2 <= window <= _LARGEST_WINDOW:
+            return [Fault("window", _shown(window), f"2 to {_LARGEST_WINDOW} bars", "this is no window")]
+        method = message.get("method", self.method)
+        if not isinstance(method, str) or method.lower() not in METHODS:
+            return [Fault("method", _shown(method), ", ".join(METHODS), "this method is not known")]
+        on_tick = message.get("on_tick", False)
+        if not isinstance(on_tick, bool):
+            return [Fault("on_tick", _shown(on_tick), "true or false", "this is neither")]
+        source = SignalSource(str(names[0]), str(names[1]), timeframe, window, method.lower())
+        found = Channel(SIGNALS_KIND, text, source.text, frame_type=_frame_type(kind))
+        if not on_tick:
+            return [found]
+        return [found, Channel(PROVISIONAL, text, source.text, frame_type=_frame_type(kind))]
 
     def _symbol(self, text: Any, where: str) -> InstrumentName | Fault:
         if not isinstance(text, str) or len(text) > _MAX_TEXT:
@@ -251,6 +324,11 @@ class Reader:
                 raise BadMessageError(name)
             by_name[str(name)] = last
         return Since(value.get("trades"), value.get("bars"), by_name)
+
+
+def _frame_type(kind: str) -> str:
+    """``type`` of the frames of a channel that older front ends name differently."""
+    return "" if kind == SIGNALS_KIND else kind
 
 
 def _texts(message: dict[str, Any], many: str, one: str) -> list[Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
 
-from tapestream.gateway.routes import database, export, health, instruments, live, stream
+from tapestream.gateway.routes import analytics, database, export, health, instruments, live, signals, stream
 
 CANONICAL = "/api/v1"
 
@@ -33,5 +33,7 @@ ROUTERS = (
     Area(instruments.router),
     Area(export.router),
     Area(database.router),
+    Area(analytics.router),
+    Area(signals.router),
 )
 """In the order in which they are asked."""

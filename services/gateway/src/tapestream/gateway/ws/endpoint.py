@@ -61,7 +61,14 @@ class Conversation:
     def __init__(self, client: Client, gateway: Gateway) -> None:
         self._client, self._gateway = client, gateway
         settings = gateway.settings
-        self._reader = Reader(settings.venue, gateway.is_known, gateway.catalog.allowed_text)
+        self._reader = Reader(
+            settings.venue,
+            gateway.is_known,
+            gateway.catalog.allowed_text,
+            tuple(settings.resample_intervals),
+            settings.default_rolling_window,
+            settings.default_regression,
+        )
         rate = settings.ws_max_messages_per_s
         self._bucket = TokenBucket(rate, 2 * rate)
         self._warned_at = float("-inf")
@@ -238,8 +245,11 @@ class Conversation:
                     self._client.tell(Bundle("", [payload]))
 
     def _unsubscribe(self, request: Request) -> None:
-        gone = list(self._client.channels.values()) if request.everything else request.channels
-        for channel in gone:
+        names = {channel.name for channel in request.channels}
+        held = list(self._client.channels.values())
+        # a channel has gone by its name, whatever else was said of it when it was subscribed
+        named = [channel for channel in held if request.everything or channel.name in names]
+        for channel in [*named, *request.channels]:
             self._gateway.hub.unsubscribe(self._client, channel)
         self._acknowledge(request, "unsubscribed")
 
@@ -264,7 +274,12 @@ class Conversation:
 
     def _position(self) -> dict[str, int]:
         feed = self._gateway.feed
-        return {"trades": feed.trade_seq.last, "quotes": feed.quote_seq.last, "bars": feed.bar_seq.last}
+        return {
+            "trades": feed.trade_seq.last,
+            "quotes": feed.quote_seq.last,
+            "bars": feed.bar_seq.last,
+            "signals": self._gateway.signals.seq.last,
+        }
 
 
 def _since_by_kind(request: Request) -> Since:

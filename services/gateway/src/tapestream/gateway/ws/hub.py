@@ -46,6 +46,8 @@ class Hub:
     def __init__(self) -> None:
         self.clients: set[Client] = set()
         self.tally = Tally()
+        self.changes = 0
+        """Grows whenever somebody is the first to listen to something, or the last to leave it."""
         self._topics: dict[str, Topic] = {}
         self._by_source: dict[str, list[Topic]] = {}
         self._waiting: list[Client] = []
@@ -71,6 +73,7 @@ class Hub:
         topic = self._topics.get(channel.topic)
         if topic is None:
             topic = self._topics[channel.topic] = Topic(channel)
+            self.changes += 1
             self._by_source.setdefault(source_key(channel), []).append(topic)
         topic.clients.add(client)
         client.channels[channel.topic] = channel
@@ -83,6 +86,7 @@ class Hub:
         topic.clients.discard(client)
         if not topic.clients:
             del self._topics[channel.topic]
+            self.changes += 1
             siblings = self._by_source[source_key(channel)]
             siblings.remove(topic)
             if not siblings:
@@ -91,6 +95,10 @@ class Hub:
     def topics(self, source: str) -> Iterable[Topic]:
         """Topics with at least one client that are fed from a source (see :func:`source_key`)."""
         return self._by_source.get(source, ())
+
+    def channels(self, *kinds: str) -> list[Channel]:
+        """What somebody listens to, of some kinds."""
+        return [topic.channel for topic in self._topics.values() if topic.channel.kind in kinds]
 
     def broadcast(self, bundle: Bundle) -> None:
         """To every client, whatever it subscribed to."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import nats.errors
 import structlog
 
+from tapestream.common.bars import is_newer
 from tapestream.common.bus.connection import Bus
 from tapestream.common.contracts.messages import Bar
 from tapestream.common.contracts.streams import BARS, MARKET
-from tapestream.gateway.core.bar_ring import is_newer
 from tapestream.gateway.core.bundle import Bundle
 from tapestream.gateway.core.columns import TradeColumns
 from tapestream.gateway.core.frames import bar_payload, trade_payloads

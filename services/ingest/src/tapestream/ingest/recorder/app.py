@@ -11,14 +11,14 @@ from tapestream.common.contracts.messages import Gap, encode
 from tapestream.common.contracts.streams import BARS, MARKET
 from tapestream.common.db.migrate import migrate
 from tapestream.common.process import ProcessContext
+from tapestream.common.recording.database_health import COMPONENT, DatabaseHealth
+from tapestream.common.recording.writer import Table, TableWriter
 from tapestream.ingest.recorder.bar_table import BarTable
-from tapestream.ingest.recorder.database_health import COMPONENT, DatabaseHealth
 from tapestream.ingest.recorder.instruments import InstrumentIds, follow_instruments
 from tapestream.ingest.recorder.quote_table import QuoteTable
 from tapestream.ingest.recorder.retention import keep_days, serve_cleanups
 from tapestream.ingest.recorder.settings import RecorderSettings
 from tapestream.ingest.recorder.trade_table import TradeTable
-from tapestream.ingest.recorder.writer import Table, TableWriter
 
 SERVICE = "recorder"
 

@@ -14,13 +14,13 @@ from tapestream.common.bus.durable import Stored
 from tapestream.common.contracts.messages import Bar, BarSource, Gap, decoder
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.db.counts import add_bars
+from tapestream.common.recording.metrics import TableMetrics
+from tapestream.common.recording.refusal import Refused
+from tapestream.common.recording.writer import Outcome
 from tapestream.ingest.recorder import ledger
 from tapestream.ingest.recorder.core import bars as bar_rules
 from tapestream.ingest.recorder.core import gaps as gap_rules
-from tapestream.ingest.recorder.core.refusal import Refused
 from tapestream.ingest.recorder.instruments import InstrumentIds
-from tapestream.ingest.recorder.metrics import TableMetrics
-from tapestream.ingest.recorder.writer import Outcome
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS: tuple[tuple[LiteralString, LiteralString], ...] = (

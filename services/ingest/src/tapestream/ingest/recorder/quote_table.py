@@ -16,14 +16,14 @@ from psycopg import AsyncConnection
 from tapestream.common.bus.durable import Stored
 from tapestream.common.contracts.messages import QuoteBatch, decoder
 from tapestream.common.db.copy import CopyFormat, timestamptz
+from tapestream.common.recording.metrics import TableMetrics
+from tapestream.common.recording.writer import Outcome
 from tapestream.ingest.recorder.core.batches import Columns, decode, quote_columns
 from tapestream.ingest.recorder.core.quotes import new_quotes
 from tapestream.ingest.recorder.core.trades import Head
 from tapestream.ingest.recorder.day_copy import DayCopy
 from tapestream.ingest.recorder.heads import load_heads, store_heads
 from tapestream.ingest.recorder.instruments import InstrumentIds
-from tapestream.ingest.recorder.metrics import TableMetrics
-from tapestream.ingest.recorder.writer import Outcome
 
 QUOTES = CopyFormat(
     [

@@ -15,6 +15,8 @@ from tapestream.common.bus.durable import Stored
 from tapestream.common.contracts.messages import Gap, TradeBatch, decoder
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.db.copy import CopyFormat, Rows, timestamptz
+from tapestream.common.recording.metrics import TableMetrics
+from tapestream.common.recording.writer import Outcome
 from tapestream.ingest.core.ranges import IdRange
 from tapestream.ingest.recorder import ledger
 from tapestream.ingest.recorder.core.batches import Columns, decode, trade_columns
@@ -23,8 +25,7 @@ from tapestream.ingest.recorder.core.trades import TradePlan, plan_trades
 from tapestream.ingest.recorder.day_copy import DayCopy
 from tapestream.ingest.recorder.heads import load_heads, store_heads
 from tapestream.ingest.recorder.instruments import InstrumentIds, Name
-from tapestream.ingest.recorder.metrics import TableMetrics, lost_trades
-from tapestream.ingest.recorder.writer import Outcome
+from tapestream.ingest.recorder.metrics import lost_trades
 
 TRADES = CopyFormat(
     [

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tapestream.common.contracts.messages import QuoteBatch, TradeBatch, TradeKind
-from tapestream.ingest.recorder.core.refusal import Refused
+from tapestream.common.recording.refusal import Refused
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

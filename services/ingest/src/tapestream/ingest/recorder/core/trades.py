@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tapestream.common.contracts.messages import TradeBatch
+from tapestream.common.recording.refusal import Refused
 from tapestream.ingest.core.ranges import IdRange
 from tapestream.ingest.recorder.core.batches import Columns
-from tapestream.ingest.recorder.core.refusal import Refused
 
 RESTARTED_NS = 60_000_000_000
 """A batch of known ids that is newer than the last trade by this much is no duplicate: the venue

@@ -22,9 +22,9 @@ from tapestream.common.bus.durable import FAULTS, DurableReader, OrderBrokenErro
 from tapestream.common.db.engine import connect
 from tapestream.common.db.faults import describe, is_passing
 from tapestream.common.db.projection import Projection
-from tapestream.ingest.recorder.core.refusal import Refused
-from tapestream.ingest.recorder.database_health import DatabaseHealth
-from tapestream.ingest.recorder.metrics import TableMetrics
+from tapestream.common.recording.database_health import DatabaseHealth
+from tapestream.common.recording.metrics import TableMetrics
+from tapestream.common.recording.refusal import Refused
 
 log = structlog.get_logger(__name__)
 

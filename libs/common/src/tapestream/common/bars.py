@@ -1,4 +1,4 @@
-"""Longer bars from shorter ones."""
+"""Bars of several sources as one: which state of a bar stands, and longer bars from shorter ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,29 @@ import msgspec
 
 from tapestream.common.contracts.messages import Bar
 from tapestream.common.contracts.timeframes import bar_start_ns, timeframe_ns
+
+
+def is_newer(bar: Bar, than: Bar) -> bool:
+    """Whether a bar of the same interval replaces another.
+
+    The rank of the source counts first, as in the recorder's tables; then the revision, then completeness,
+    then the trades seen.
+    """
+    return _rank(bar) > _rank(than)
+
+
+def _rank(bar: Bar) -> tuple[int, int, bool, int]:
+    return bar.source.rank, bar.rev, bar.complete, bar.trades
+
+
+def merge_bars(history: Iterable[Bar], memory: Iterable[Bar]) -> list[Bar]:
+    """Bars of both by start time; of one interval the newer state counts."""
+    by_start = {bar.ts_ns: bar for bar in history}
+    for bar in memory:
+        held = by_start.get(bar.ts_ns)
+        if held is None or not is_newer(held, bar):
+            by_start[bar.ts_ns] = bar
+    return [by_start[start] for start in sorted(by_start)]
 
 
 def base_timeframe(timeframe: str, built: Sequence[str]) -> str | None:

@@ -1,0 +1,1 @@
+"""Projections: from a stream into tables, rows and position in one transaction."""

@@ -1,0 +1,180 @@
+"""Which pairs are watched: the union of what owners want and of what the settings say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from itertools import combinations
+
+import nats.errors
+import structlog
+
+from tapestream.analytics import metrics
+from tapestream.analytics.core.pair import depth
+from tapestream.analytics.core.watch import Watch, read_watch
+from tapestream.analytics.fold import PairsFold
+from tapestream.analytics.history import BarHistory, HistoryAwayError
+from tapestream.analytics.settings import ALL, NONE, AnalyticsSettings
+from tapestream.common.bus.buckets import bucket_revision, read_instruments, read_wants, read_watches
+from tapestream.common.bus.connection import Bus
+from tapestream.common.bus.fold import Output
+from tapestream.common.contracts.feeds import available_symbols, wanted_names
+from tapestream.common.contracts.instruments import InstrumentName, parse_pair
+from tapestream.common.contracts.messages import FeedWant, Instrument
+from tapestream.common.contracts.signals import PairWatch, PairWatches
+from tapestream.common.contracts.streams import BUCKET_FEEDS, BUCKET_INSTRUMENTS, BUCKET_WATCHES
+
+log = structlog.get_logger(__name__)
+
+REFRESH_S = 0.5
+"""Asking whether a bucket has changed needs no bookkeeping across reconnects."""
+WARM_UP_TIMEOUT_S = 5.0
+
+
+class Watcher:
+    """Keeps the fold's pairs as they are wanted."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        settings: AnalyticsSettings,
+        fold: PairsFold,
+        history: BarHistory,
+        on_ticks: Callable[[set[Watch]], None],
+    ) -> None:
+        self._bus, self._settings, self._fold, self._history = bus, settings, fold, history
+        self._on_ticks = on_ticks
+        self._revisions: tuple[int, ...] = ()
+        self._watches: dict[str, PairWatches] = {}
+        self._wants: dict[str, FeedWant] = {}
+        self._instruments: list[Instrument] = []
+        self._warm: dict[tuple[InstrumentName, str], int] = {}
+        """Series → bars that history was asked for already."""
+        self._refused: set[str] = set()
+
+    @property
+    def streamed(self) -> list[InstrumentName]:
+        """What streams now, in the order of its names."""
+        venue = self._settings.venue
+        listed = [one.symbol for one in self._instruments if one.venue == venue]
+        available = available_symbols(listed, self._settings.available_symbols, self._settings.max_symbols)
+        names, _ = wanted_names(self._wants, venue, available)
+        return sorted(name for name in names if name.venue != venue or name.symbol in listed)
+
+    async def prepare(self, written: set[str]) -> None:
+        """Take up what is wanted before the stream is read on: what the snapshot lacks is warmed up.
+
+        ``written`` are the ids of what was published since: such a watch goes on where it had begun.
+        """
+        while not await self._refresh():
+            await asyncio.sleep(REFRESH_S)
+        wanted = self._wanted()
+        for watch in sorted(wanted, key=lambda one: one.text):
+            first_ns = -1
+            if not self._fold.is_saved(watch):
+                # only behind what the snapshot holds: the stream brings the rest
+                await self._warm_up(watch, may_begin=False)
+                first_ns = self._fold.first_published(watch, written)
+            self._fold.watch(watch, first_ns)
+        self._fold.settle()
+        self._tell(wanted)
+
+    async def run(self, emit: Callable[[Iterable[Output]], None]) -> None:
+        """Follow changes until cancelled, once everything stored has been read."""
+        while True:
+            if await self._refresh():
+                await self._apply(emit)
+            await asyncio.sleep(REFRESH_S)
+
+    # --- inside
+
+    async def _refresh(self) -> bool:
+        """Read what has changed; False while NATS is away."""
+        buckets = (BUCKET_WATCHES, BUCKET_FEEDS, BUCKET_INSTRUMENTS)
+        try:
+            revisions = tuple([await bucket_revision(self._bus, bucket) for bucket in buckets])
+            if revisions != self._revisions:
+                self._watches = await read_watches(self._bus)
+                self._wants = await read_wants(self._bus)
+                self._instruments = await read_instruments(self._bus)
+                self._revisions = revisions
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            log.debug("watches_unreachable", error=repr(error))
+            return False
+        return True
+
+    async def _apply(self, emit: Callable[[Iterable[Output]], None]) -> None:
+        wanted = self._wanted()
+        for watch in [watch for watch in self._fold.pairs if watch not in wanted]:
+            self._fold.unwatch(watch)
+        for watch in sorted(wanted, key=lambda one: one.text):
+            await self._warm_up(watch, may_begin=True)
+            if watch in self._fold.pairs:
+                continue
+            newest = self._fold.watch(watch)
+            if newest is not None:
+                emit([self._fold.output(newest)])
+            await asyncio.sleep(0)  # each takes a moment: others have their turn in between
+        self._tell(wanted)
+
+    def _tell(self, wanted: dict[Watch, bool]) -> None:
+        metrics.watches.set(len(wanted))
+        self._on_ticks({watch for watch, on_tick in wanted.items() if on_tick})
+
+    def _wanted(self) -> dict[Watch, bool]:
+        """Watch → whether anybody wants it with every batch of trades, too."""
+        found: dict[Watch, bool] = {}
+        wishes = [("LIVE_PAIRS", wish) for wish in self._default()]
+        wishes += [(owner, wish) for owner, one in self._watches.items() for wish in one.watches]
+        for owner, wish in wishes:
+            try:
+                watch = read_watch(wish, self._settings.venue, self._settings.resample_intervals)
+            except ValueError as error:
+                text = f"{owner}: {wish.a},{wish.b}/{wish.timeframe}/{wish.window}/{wish.method}"
+                if text not in self._refused:
+                    self._refused.add(text)
+                    log.warning("watch_refused", watch=text[:200], error=str(error))
+                continue
+            found[watch] = found.get(watch, False) or wish.on_tick
+        return found
+
+    def _default(self) -> list[PairWatch]:
+        settings = self._settings
+        if settings.live_pairs == [NONE]:
+            return []
+        if settings.live_pairs == [ALL]:
+            pairs = list(combinations(self.streamed, 2))
+        else:
+            pairs = [parse_pair(text.replace("/", ","), settings.venue) for text in settings.live_pairs]
+        return [
+            PairWatch(
+                a=str(a),
+                b=str(b),
+                timeframe=settings.live_timeframe,
+                window=settings.default_rolling_window,
+                method=settings.default_regression,
+            )
+            for a, b in pairs
+        ]
+
+    async def _warm_up(self, watch: Watch, *, may_begin: bool) -> None:
+        """Fill both series from history as far back as the watch needs; a failure is tried again."""
+        rows = depth(watch)
+        for name in (watch.a, watch.b):
+            key = (name, watch.timeframe)
+            if self._warm.get(key, 0) >= rows:
+                continue
+            series = self._fold.series_of(*key)
+            if not len(series) and not may_begin:
+                continue
+            end_ns = series.ts_ns[-1] if len(series) else None
+            try:
+                async with asyncio.timeout(WARM_UP_TIMEOUT_S):
+                    found = await self._history.recorded(name, watch.timeframe, rows, end_ns=end_ns)
+            except (HistoryAwayError, TimeoutError) as error:
+                if key not in self._warm:
+                    log.warning("warm_up_waits", watch=watch.text, error=str(error) or "no answer in time")
+                    self._warm[key] = 0
+                continue
+            self._fold.fill(name, watch.timeframe, *found, rows)
+            self._warm[key] = rows
