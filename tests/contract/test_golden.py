@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tapestream.common.contracts import messages, signals
+from tapestream.common.contracts import alerts, messages, signals
 from tapestream.common.contracts.messages import Message, decoder, encode
 
 FOLDER = Path(__file__).parent / "golden"
 GOLDEN = sorted(FOLDER.glob("*.json"))
 TYPES: dict[str, type[Message]] = {
     name: found
-    for module in (messages, signals)
+    for module in (alerts, messages, signals)
     for name, found in inspect.getmembers(module, inspect.isclass)
     if issubclass(found, Message) and found is not Message
 }

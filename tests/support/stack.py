@@ -28,6 +28,7 @@ MODULES = {
     "ingest": "tapestream.ingest",
     "bars": "tapestream.ingest.bars",
     "recorder": "tapestream.ingest.recorder",
+    "alerts": "tapestream.alerts",
     "gateway": "tapestream.gateway",
 }
 

@@ -7,6 +7,19 @@ from typing import Any
 
 import msgspec
 
+from tapestream.common.contracts.alerts import (
+    AlertChange,
+    AlertCreate,
+    AlertFired,
+    AlertHistoryQuery,
+    AlertHistoryReply,
+    AlertListQuery,
+    AlertListReply,
+    AlertQuery,
+    AlertReply,
+    AlertTest,
+    AlertTestReply,
+)
 from tapestream.common.contracts.messages import (
     BackfillReply,
     BackfillRequest,
@@ -49,7 +62,25 @@ def _entries(subjects: Subjects) -> tuple[_Entry, ...]:
         _Entry("gaps", subjects.gap(venue, symbol), Gap),
         _Entry("status", subjects.status("SERVICE", "INSTANCE"), ServiceStatus),
         _Entry("backfill", subjects.rpc("ingest", "backfill"), BackfillRequest, "receive", BackfillReply),
+        *_alerts(subjects),
         _Entry("clean", subjects.rpc("recorder", "clean"), CleanRequest, "receive", CleanReply),
+    )
+
+
+def _alerts(subjects: Subjects) -> tuple[_Entry, ...]:
+    def asked(verb: str, message: type[Message], reply: type[Message] = AlertReply) -> _Entry:
+        return _Entry(f"{verb}Alert", subjects.rpc("alerts", verb), message, "receive", reply)
+
+    return (
+        _Entry("alerts", subjects.alert_fired(0).replace(".0", ".RULE"), AlertFired),
+        asked("create", AlertCreate),
+        asked("update", AlertChange),
+        asked("patch", AlertChange),
+        asked("get", AlertQuery),
+        asked("delete", AlertQuery),
+        asked("list", AlertListQuery, AlertListReply),
+        asked("history", AlertHistoryQuery, AlertHistoryReply),
+        asked("test", AlertTest, AlertTestReply),
     )
 
 
@@ -94,7 +125,7 @@ def asyncapi_document(subjects: Subjects, version: str) -> dict[str, Any]:
 
 def _channel(address: str | None, message: type[Message]) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
-    for word in ("VENUE", "SYMBOL", "TIMEFRAME", "SERVICE", "INSTANCE"):
+    for word in ("VENUE", "SYMBOL", "TIMEFRAME", "SERVICE", "INSTANCE", "RULE"):
         if address is not None and word in address.split("."):
             address = address.replace(word, f"{{{word.lower()}}}")
             parameters[word.lower()] = {}

@@ -1,16 +1,20 @@
-"""A fold over a stream whose state survives restarts: snapshot and replay.
+"""A fold over streams whose state survives restarts: snapshot and replay.
 
 A durable consumer remembers a position, not half a bar. Here the state and what was read of each
 input subject are saved together; a restart loads them and reads on from a little before. What the
 state knows already is skipped by its ordinal, and what was written since by the ids that the output
 stream holds, so the outputs of a deterministic fold exist once.
+
+Messages of one stream come in its order. Those of several streams meet in another order after a
+restart: a fold whose outputs depend on that takes what its former life wrote from the output stream
+(``recover``) before it goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -46,52 +50,74 @@ _lag = Gauge("tapestream_fold_pending_messages", "Messages the stream holds for 
 
 class _Snapshot(msgspec.Struct):
     v: int
-    stored_ns: int
+    stored_ns: int | dict[str, int]
+    """Stream → time of the last message; a number where a release with one stream wrote it."""
     seen: dict[str, int]
     state: bytes
 
 
 class StatefulConsumer:
-    """Drives a fold from one stream into one publisher."""
+    """Drives a fold from one or more streams into one publisher."""
 
     def __init__(
         self,
         bus: Bus,
         *,
         name: str,
-        stream: str,
-        filters: list[str],
+        sources: Mapping[str, Sequence[str]],
         fold: Fold,
         publisher: ResumingPublisher,
         on_degraded: Callable[[str], None],
+        begin: datetime | None = None,
+        recover: Callable[[datetime | None], Awaitable[None]] | None = None,
     ) -> None:
+        """``sources``: stream → filters. ``begin``: where to read from without a snapshot, None for all.
+
+        ``recover`` is called once the snapshot is loaded, with the time since when outputs may lack in it.
+        """
         self._bus, self._name, self._fold, self._publisher = bus, name, fold, publisher
-        self._stream, self._filters = stream, filters
+        self._sources = sources
         self._on_degraded = on_degraded
+        self._begin, self._recover = begin, recover
         self._seen: dict[str, int] = {}
         self._ordinals: dict[str, int] = {}
         self._written: set[str] = set()
         """Ids of outputs that a life before this one wrote after the snapshot."""
-        self._stored_ns = 0
+        self._stored_ns: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._applied = _applied.labels(name)
         self._apply_seconds = _apply_seconds.labels(name)
         self._lag = _lag.labels(name)
-        self.reader: LiveReader | None = None
+        self.readers: list[LiveReader] = []
 
     async def run(self) -> None:
         """Restore, then read until cancelled."""
         await self._restore()
-        start = None
-        if self._stored_ns:
-            start = datetime.fromtimestamp(self._stored_ns / 1e9 - REWIND_S, tz=UTC)
-        self._written = await self._publisher.ids_since(start)
-        self.reader = LiveReader(
-            self._bus, stream=self._stream, filters=self._filters, handle=self._take_in, start=start
-        )
+        newest_ns = max(self._stored_ns.values(), default=0)
+        saved = _shortly_before(newest_ns) if newest_ns else self._begin
+        if self._recover is not None:
+            await self._recover(saved)
+        self._written = await self._publisher.ids_since(saved)
+        self.readers = [
+            LiveReader(
+                self._bus,
+                stream=stream,
+                filters=list(filters),
+                handle=self._take_in,
+                start=_shortly_before(self._stored_ns[stream]) if stream in self._stored_ns else self._begin,
+            )
+            for stream, filters in self._sources.items()
+        ]
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.reader.run())
+            for reader in self.readers:
+                group.create_task(reader.run())
             group.create_task(self._save_now_and_then())
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that the streams held at the start has been read."""
+        return bool(self.readers) and all(reader.caught_up.is_set() for reader in self.readers)
 
     # --- reading
 
@@ -107,8 +133,12 @@ class StatefulConsumer:
             self._reject(message, str(error))
             return
         self._applied.inc()
-        self._stored_ns = max(self._stored_ns, message.stored_ns)
-        cause = f"{self._stream}={message.seq}"
+        stream = message.stream
+        self._stored_ns[stream] = max(self._stored_ns.get(stream, 0), message.stored_ns)
+        self._positions[stream] = message.seq
+        if not outputs:
+            return
+        cause = ",".join(f"{name}={seq}" for name, seq in self._positions.items())
         for output in outputs:
             self._write(output, cause)
 
@@ -133,17 +163,17 @@ class StatefulConsumer:
 
     def _reject(self, message: Incoming, error: str) -> None:
         _poison.labels(self._name).inc()
-        origin = f"{message.subject} {self._stream} {message.seq}"
+        origin = f"{message.subject} {message.stream} {message.seq}"
         log.error("dead_letter", origin=origin, error=error)
         self._on_degraded(
-            f"message {message.seq} of {self._stream} could not be read and is in the dead letters"
+            f"message {message.seq} of {message.stream} could not be read and is in the dead letters"
         )
         task = asyncio.create_task(self._dead_letter(message, origin, error))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _dead_letter(self, message: Incoming, origin: str, error: str) -> None:
-        subject = self._bus.subjects.dead_letter(self._stream, self._name)
+        subject = self._bus.subjects.dead_letter(message.stream, self._name)
         headers = {ERROR: error[:500].replace("\n", " "), ORIGIN: origin, MSG_ID: f"{self._name}:{origin}"}
         while True:
             try:
@@ -177,17 +207,20 @@ class StatefulConsumer:
             )
             return
         self._seen = snapshot.seen
-        self._stored_ns = snapshot.stored_ns
+        stored_ns = snapshot.stored_ns
+        self._stored_ns = (
+            stored_ns if isinstance(stored_ns, dict) else dict.fromkeys(self._sources, stored_ns)
+        )
         log.info("snapshot_restored", fold=self._name, subjects=len(self._seen))
 
     async def _save_now_and_then(self) -> None:
-        last_ns = self._stored_ns
+        last_ns = dict(self._stored_ns)
         while True:
             await asyncio.sleep(SNAPSHOT_EVERY_S)
             if self._stored_ns == last_ns:
                 continue
-            last_ns = self._stored_ns
-            if self.reader is not None and self.reader.caught_up.is_set():
+            last_ns = dict(self._stored_ns)
+            if self.caught_up:
                 self._written.clear()
             try:
                 await self.save()
@@ -196,11 +229,11 @@ class StatefulConsumer:
 
     async def save(self) -> None:
         """Store the state as it is now, once everything it has written is safe."""
-        if self.reader is None:
+        if not self.readers:
             return  # nothing was restored yet: an empty state must not replace what is stored
         data = msgspec.msgpack.encode(
             _Snapshot(
-                v=1,
+                v=2,
                 stored_ns=self._stored_ns,
                 seen=self._seen,
                 state=self._fold.dump(),
@@ -211,3 +244,7 @@ class StatefulConsumer:
         store = await self._bus.js.object_store(self._bus.subjects.stream(BUCKET_SNAPSHOTS))
         await store.put(self._name, data)
         _snapshot_bytes.labels(self._name).set(len(data))
+
+
+def _shortly_before(stored_ns: int) -> datetime:
+    return datetime.fromtimestamp(stored_ns / 1e9 - REWIND_S, tz=UTC)

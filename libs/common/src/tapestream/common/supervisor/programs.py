@@ -69,6 +69,7 @@ PROGRAMS = (
     Program("ingest", "tapestream.ingest"),
     Program("bars", "tapestream.ingest.bars"),
     Program("recorder", "tapestream.ingest.recorder"),
+    Program("alerts", "tapestream.alerts"),
     Program(
         "gateway",
         "tapestream.gateway",

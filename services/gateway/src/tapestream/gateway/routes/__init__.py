@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
 
-from tapestream.gateway.routes import database, export, health, instruments, live, stream
+from tapestream.gateway.routes import alerts, database, export, health, instruments, live, stream
 
 CANONICAL = "/api/v1"
 
@@ -33,5 +33,6 @@ ROUTERS = (
     Area(instruments.router),
     Area(export.router),
     Area(database.router),
+    Area(alerts.router),
 )
 """In the order in which they are asked."""
