@@ -5,15 +5,17 @@ input subject are saved together; a restart loads them and reads on from a littl
 state knows already is skipped by its ordinal, and what was written since by the ids that the output
 stream holds, so the outputs of a deterministic fold exist once.
 
-Messages of one stream come in its order. Those of several streams meet in another order after a
-restart: a fold whose outputs depend on that takes what its former life wrote from the output stream
-(``recover``) before it goes on.
+Messages of one stream come in its order. Those of several streams are shown, while a fold catches up, in
+the order in which they were stored, so that a stream that is read faster does not run ahead of another.
+That is nearly the order of the former life, and not surely the same: a fold whose outputs depend on it
+takes what its former life wrote from the output stream (``recover``) before it goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -34,6 +36,7 @@ from tapestream.common.contracts.streams import BUCKET_SNAPSHOTS
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_EVERY_S = 5.0
+CATCH_UP_S = 0.02
 SAFE_AFTER_S = 1.0
 """A snapshot counts its outputs as written, so it is stored only when the server has surely put
 them on disk: acknowledged this long ago (it flushes within 8 ms)."""
@@ -85,6 +88,8 @@ class StatefulConsumer:
         """Ids of outputs that a life before this one wrote after the snapshot."""
         self._stored_ns: dict[str, int] = {}
         self._positions: dict[str, int] = {}
+        self._held: dict[str, deque[Incoming]] = {stream: deque() for stream in sources}
+        """What waits for other streams to come as far, while catching up."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._applied = _applied.labels(name)
         self._apply_seconds = _apply_seconds.labels(name)
@@ -104,7 +109,7 @@ class StatefulConsumer:
                 self._bus,
                 stream=stream,
                 filters=list(filters),
-                handle=self._take_in,
+                handle=self._take_in if len(self._sources) == 1 else self._receive,
                 start=_shortly_before(self._stored_ns[stream]) if stream in self._stored_ns else self._begin,
             )
             for stream, filters in self._sources.items()
@@ -113,6 +118,7 @@ class StatefulConsumer:
             for reader in self.readers:
                 group.create_task(reader.run())
             group.create_task(self._save_now_and_then())
+            group.create_task(self._catch_up())
 
     @property
     def caught_up(self) -> bool:
@@ -120,6 +126,29 @@ class StatefulConsumer:
         return bool(self.readers) and all(reader.caught_up.is_set() for reader in self.readers)
 
     # --- reading
+
+    async def _catch_up(self) -> None:
+        """A stream that turns out to have nothing more lets the others pass."""
+        while not self.caught_up or any(self._held.values()):
+            await asyncio.sleep(CATCH_UP_S)
+            self._show_held()
+
+    def _receive(self, message: Incoming) -> None:
+        self._held[message.stream].append(message)
+        self._show_held()
+
+    def _show_held(self) -> None:
+        """Show what waits, oldest first, as long as no stream can bring anything older."""
+        behind = [
+            self._held[stream]
+            for stream, reader in zip(self._sources, self.readers, strict=False)
+            if not reader.caught_up.is_set()
+        ]
+        while all(behind):
+            waiting = [held for held in self._held.values() if held]
+            if not waiting:
+                return
+            self._take_in(min(waiting, key=lambda held: held[0].stored_ns).popleft())
 
     def _take_in(self, message: Incoming) -> None:
         try:

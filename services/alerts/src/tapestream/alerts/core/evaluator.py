@@ -24,7 +24,8 @@ from tapestream.alerts.core.firing import fired_message
 from tapestream.alerts.core.levels import undefined, update
 from tapestream.alerts.core.machine import Machine, Rule, new_state, pair_key, source_key
 from tapestream.alerts.core.metric import Source
-from tapestream.alerts.core.prices import LastTrade, Prices
+from tapestream.alerts.core.prices import Prices
+from tapestream.alerts.core.snapshot import Snapshot
 from tapestream.alerts.core.timers import Timers
 from tapestream.common.contracts.alerts import AlertFired, RuleState
 from tapestream.common.contracts.messages import Bar, BarSource, TradeBatch
@@ -33,28 +34,6 @@ from tapestream.common.contracts.timeframes import timeframe_ns
 
 MARKET = "MARKET"
 _Touched = dict[Machine, list[int]]
-
-
-class Counts(msgspec.Struct):
-    """What was not evaluated, and what was, since the first start."""
-
-    trades: int = 0
-    duplicates: int = 0
-    late_trades: int = 0
-    revised: int = 0
-    fired: int = 0
-
-
-class Snapshot(msgspec.Struct):
-    """All that a restart needs."""
-
-    rules: dict[int, tuple[int, RuleState]] = {}
-    """Id → version, state."""
-    trades: dict[str, LastTrade] = {}
-    closes: dict[str, Closes] = {}
-    ordinals: dict[str, int] = {}
-    last_id: int = 0
-    counts: Counts = msgspec.field(default_factory=Counts)
 
 
 class Evaluator:
@@ -220,7 +199,8 @@ class Evaluator:
             if not machine.counts(source, trade_id, stored_ns):
                 prices.stale = True
                 continue
-            if prices.last.ts_ns and ts_ns - prices.last.ts_ns >= threshold_ns:
+            was_looked_at = machine.state.conditions[index].value is not None
+            if was_looked_at and prices.last.ts_ns and ts_ns - prices.last.ts_ns >= threshold_ns:
                 self._silent(machine, index, prices.last.ts_ns + threshold_ns)
             touched.setdefault(machine, []).append(index)
 
@@ -351,7 +331,8 @@ class Evaluator:
             if metric.source is Source.TRADE:
                 state.value = self._prices[one.of].last.price
             elif metric.source is Source.SILENCE:
-                state.value = max(0, at_ns - self._prices[one.of].last.ts_ns) / 1e9
+                since_ns = self._prices[one.of].last.ts_ns
+                state.value = max(0, at_ns - since_ns) / 1e9 if since_ns else None
         machine.state.seen = {
             source: self.ordinals[source] for source in machine.sources if source in self.ordinals
         }

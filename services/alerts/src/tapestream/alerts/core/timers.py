@@ -29,7 +29,7 @@ class Timers:
             return
         self._serial += 1
         conditions = zip(machine.rule.metrics, machine.rule.spec.conditions, strict=True)
-        traded = {one.of for metric, one in conditions if metric.source is Source.TRADE}
+        traded = {one.of for metric, one in conditions if metric.source in (Source.TRADE, Source.SILENCE)}
         for scope in {machine.venue, *traded}:
             heapq.heappush(self._heaps.setdefault(scope, []), (due_ns, self._serial, machine))
 
