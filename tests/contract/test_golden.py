@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tapestream.common.contracts import messages, pair_queries, signals
+from tapestream.common.contracts import alerts, messages, pair_queries, signals
 from tapestream.common.contracts.messages import Message, decoder, encode
 
 FOLDER = Path(__file__).parent / "golden"
 GOLDEN = sorted(FOLDER.glob("*.json"))
 TYPES: dict[str, type[Message]] = {
     name: found
-    for module in (messages, signals, pair_queries)
+    for module in (alerts, messages, pair_queries, signals)
     for name, found in inspect.getmembers(module, inspect.isclass)
     if issubclass(found, Message) and found is not Message
 }

@@ -29,6 +29,7 @@ MODULES = {
     "bars": "tapestream.ingest.bars",
     "recorder": "tapestream.ingest.recorder",
     "analytics": "tapestream.analytics",
+    "alerts": "tapestream.alerts",
     "gateway": "tapestream.gateway",
 }
 

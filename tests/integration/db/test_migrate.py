@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from tapestream.common.db import tables
+from tapestream.common.db import alert_tables, tables
 from tapestream.common.db.migrate import migrate
 from tapestream.common.db.url import sqlalchemy_url
 
@@ -36,6 +36,7 @@ def test_tables_are_as_the_models_say(database_url: str) -> None:
     migrate(database_url.replace("postgresql://", "postgresql+asyncpg://"))
     engine = sa.create_engine(sqlalchemy_url(database_url), poolclass=sa.NullPool)
     inspector = sa.inspect(engine)
+    assert alert_tables.AlertRule.__tablename__ in SQLModel.metadata.tables
     for table in SQLModel.metadata.sorted_tables:
         found = {column["name"]: column for column in inspector.get_columns(table.name)}
         assert list(found) == [column.name for column in table.columns], table.name

@@ -29,7 +29,7 @@ def message(
         venue=name.venue, symbol=name.symbol, timeframe="1m", ts_ns=minute * MINUTE, open=1, high=1, low=1,
         close=close, volume=1, quote_volume=1, buy_volume=0, trades=1, first_id=1, last_id=1, complete=complete, rev=rev,
     )  # fmt: skip
-    return Incoming(SUBJECTS.bar("1m", name.venue, name.symbol), encode(one), b"", minute, minute, 0)
+    return Incoming(SUBJECTS.bar("1m", name.venue, name.symbol), encode(one), b"", minute, minute, 0, "BARS")
 
 
 def fold(*watches: Watch, state: bytes | None = None) -> PairsFold:

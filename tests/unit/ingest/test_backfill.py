@@ -81,7 +81,7 @@ class Stream:
         self.ordinals[subject] = ordinal
         self.messages.append((subject, payload))
         for listener in self.listeners:
-            listener(Incoming(subject, payload, b"", len(self.messages), 0, 0))
+            listener(Incoming(subject, payload, b"", len(self.messages), 0, 0, "BARS"))
 
 
 class Publisher:
@@ -163,7 +163,7 @@ class Process:
         self._filler = HoleFiller(self.sink, cast("Any", venue), rest, patience_s=PATIENCE_S)
         self._backfiller = Backfiller(self.sink, publisher, cast("Any", venue), rest)
         for number, (subject, payload) in enumerate(stream.messages):
-            self._hear(Incoming(subject, payload, b"", number, 0, 0))
+            self._hear(Incoming(subject, payload, b"", number, 0, 0, "BARS"))
         stream.listeners[:] = [self._hear]
         caught_up = asyncio.Event()
         caught_up.set()

@@ -34,7 +34,7 @@ VENUE = "v"
 
 
 def incoming(subject: str, message: Message) -> Incoming:
-    return Incoming(subject, encode(message), b"", 0, 0, 0)
+    return Incoming(subject, encode(message), b"", 0, 0, 0, "MARKET")
 
 
 def clock(ts_ns: int) -> Incoming:
@@ -228,7 +228,7 @@ def test_a_subject_that_is_none_of_its_own_is_refused_each_time() -> None:
     fold = BarsFold(SUBJECTS, TIMEFRAMES)
     for _ in range(2):
         with pytest.raises(ValueError, match="not a market data subject"):
-            fold.apply(Incoming("md.nonsense", b"{}", b"", 0, 0, 0))
+            fold.apply(Incoming("md.nonsense", b"{}", b"", 0, 0, 0, "MARKET"))
 
 
 def test_unfinished_bars_are_shown_once_a_second_where_they_changed() -> None:

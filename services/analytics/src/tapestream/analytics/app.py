@@ -65,8 +65,7 @@ async def main(context: ProcessContext, settings: AnalyticsSettings) -> None:
     consumer = StatefulConsumer(
         bus,
         name="analytics",
-        stream=BARS,
-        filters=[subjects.market("bar")],
+        sources={BARS: [subjects.market("bar")]},
         fold=fold,
         publisher=publisher,
         on_degraded=degraded,
@@ -103,9 +102,8 @@ async def _go_live(
     problems: list[str],
 ) -> None:
     """What begins once everything stored has been read."""
-    while consumer.reader is None:
+    while not consumer.caught_up:
         await asyncio.sleep(0.02)
-    await consumer.reader.caught_up.wait()
     await queries.serve()
     context.health.set("fold", not problems, problems[-1] if problems else "")
     async with asyncio.TaskGroup() as group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from itertools import combinations
 
 import nats.errors
@@ -61,7 +62,7 @@ class Watcher:
         names, _ = wanted_names(self._wants, venue, available)
         return sorted(name for name in names if name.venue != venue or name.symbol in listed)
 
-    async def prepare(self, written: set[str]) -> None:
+    async def prepare(self, _since: datetime | None, written: set[str]) -> None:
         """Take up what is wanted before the stream is read on: what the snapshot lacks is warmed up.
 
         ``written`` are the ids of what was published since: such a watch goes on where it had begun.

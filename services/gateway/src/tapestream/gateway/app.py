@@ -21,6 +21,7 @@ from tapestream.common.process import ProcessContext
 from tapestream.common.telemetry.health import QuietServer
 from tapestream.common.web.raw_websocket import RawWebSocketProtocol
 from tapestream.gateway import problems
+from tapestream.gateway.alert_feed import AlertFeed
 from tapestream.gateway.buckets import follow_instruments
 from tapestream.gateway.core.bundle import Bundle
 from tapestream.gateway.core.frames import to_json
@@ -117,6 +118,7 @@ async def _attend(context: ProcessContext, gateway: Gateway) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(gateway.feed.run(bus, settings.warm_up_s, settings.warm_up_messages))
             group.create_task(gateway.signals.run(bus))
+            group.create_task(AlertFeed(gateway).run(bus))
             group.create_task(follow_instruments(bus, gateway.catalog.replace))
             group.create_task(_heartbeats(gateway))
             group.create_task(_tell_ready(gateway))

@@ -7,6 +7,19 @@ from typing import Any
 
 import msgspec
 
+from tapestream.common.contracts.alerts import (
+    AlertChange,
+    AlertCreate,
+    AlertFired,
+    AlertHistoryQuery,
+    AlertHistoryReply,
+    AlertListQuery,
+    AlertListReply,
+    AlertQuery,
+    AlertReply,
+    AlertTest,
+    AlertTestReply,
+)
 from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import (
     BackfillReply,
@@ -63,10 +76,28 @@ def _entries(subjects: Subjects) -> tuple[_Entry, ...]:
         _Entry("radar", subjects.radar("TIMEFRAME"), Radar),
         _Entry("status", subjects.status("SERVICE", "INSTANCE"), ServiceStatus),
         _Entry("backfill", subjects.rpc("ingest", "backfill"), BackfillRequest, "receive", BackfillReply),
+        *_alerts(subjects),
         _Entry("clean", subjects.rpc("recorder", "clean"), CleanRequest, "receive", CleanReply),
         _Entry("pair", subjects.rpc("analytics", "pair"), PairRequest, "receive", PairReply),
         _Entry("adf", subjects.rpc("analytics", "adf"), AdfRequest, "receive", AdfReply),
         _Entry("radarQuery", subjects.rpc("analytics", "radar"), RadarRequest, "receive", RadarReply),
+    )
+
+
+def _alerts(subjects: Subjects) -> tuple[_Entry, ...]:
+    def asked(verb: str, message: type[Message], reply: type[Message] = AlertReply) -> _Entry:
+        return _Entry(f"{verb}Alert", subjects.rpc("alerts", verb), message, "receive", reply)
+
+    return (
+        _Entry("alerts", subjects.alert_fired(0).replace(".0", ".RULE"), AlertFired),
+        asked("create", AlertCreate),
+        asked("update", AlertChange),
+        asked("patch", AlertChange),
+        asked("get", AlertQuery),
+        asked("delete", AlertQuery),
+        asked("list", AlertListQuery, AlertListReply),
+        asked("history", AlertHistoryQuery, AlertHistoryReply),
+        asked("test", AlertTest, AlertTestReply),
     )
 
 
@@ -111,7 +142,18 @@ def asyncapi_document(subjects: Subjects, version: str) -> dict[str, Any]:
 
 def _channel(address: str | None, message: type[Message]) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
-    words = ("VENUE", "SYMBOL", "TIMEFRAME", "SERVICE", "INSTANCE", "VENUEA", "SYMBOLA", "VENUEB", "SYMBOLB")
+    words = (
+        "VENUE",
+        "SYMBOL",
+        "TIMEFRAME",
+        "SERVICE",
+        "INSTANCE",
+        "RULE",
+        "VENUEA",
+        "SYMBOLA",
+        "VENUEB",
+        "SYMBOLB",
+    )
     for word in words:
         tokens = address.split(".") if address is not None else []
         if word in tokens:

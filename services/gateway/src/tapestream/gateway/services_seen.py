@@ -59,6 +59,11 @@ class ServicesSeen:
             del self._seen[key]
         return [self._seen[key] for key in sorted(self._seen)]
 
+    def figure(self, service: str, name: str) -> float:
+        """A figure of a service's last heartbeat, the sum over its processes; 0 where there is none."""
+        found = [seen.status for seen in self._seen.values() if seen.status.service == service and seen.fresh]
+        return sum(status.figures.get(name, 0.0) for status in found)
+
     def problem_of(self, service: str) -> str:
         """Why a service cannot be counted on, empty when it can.
 

@@ -19,6 +19,8 @@ class Incoming(NamedTuple):
     """When the stream stored it."""
     pending: int
     """How many more the stream holds for this reader."""
+    stream: str
+    """Name of its stream, without a system's prefix."""
 
 
 class Output(NamedTuple):

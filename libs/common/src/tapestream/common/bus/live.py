@@ -45,6 +45,7 @@ class LiveReader:
         start: datetime | None = None,
     ) -> None:
         self._bus, self._stream, self._filters = bus, bus.subjects.stream(stream), filters
+        self._plain_stream = stream
         self._handle = handle
         self._start = start
         self._last_stored_ns = 0
@@ -122,7 +123,7 @@ class LiveReader:
             return
         self._consumer_seq = at.consumer_seq
         try:
-            self._handle(_incoming(message, message.head, at))
+            self._handle(_incoming(message, message.head, at, self._plain_stream))
         except Exception:
             log.exception("live_message_failed", subject=message.subject, seq=at.stream_seq)
         self._last_stored_ns = max(self._last_stored_ns, at.stored_ns)
@@ -140,10 +141,10 @@ class LiveReader:
             self._restart.set()
 
 
-def incoming_of(message: Msg) -> Incoming:
+def incoming_of(message: Msg, stream: str) -> Incoming:
     """A message that the client fetched, its sequence and time read from its reply subject."""
-    return _incoming(message, make_head(message.headers or {}), ack_position(message.reply))
+    return _incoming(message, make_head(message.headers or {}), ack_position(message.reply), stream)
 
 
-def _incoming(message: Msg | Delivery, head: bytes, at: AckPosition) -> Incoming:
-    return Incoming(message.subject, message.data, head, at.stream_seq, at.stored_ns, at.pending)
+def _incoming(message: Msg | Delivery, head: bytes, at: AckPosition, stream: str) -> Incoming:
+    return Incoming(message.subject, message.data, head, at.stream_seq, at.stored_ns, at.pending, stream)

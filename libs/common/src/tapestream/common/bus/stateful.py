@@ -1,16 +1,22 @@
-"""A fold over a stream whose state survives restarts: snapshot and replay.
+"""A fold over streams whose state survives restarts: snapshot and replay.
 
 A durable consumer remembers a position, not half a bar. Here the state and what was read of each
 input subject are saved together; a restart loads them and reads on from a little before. What the
 state knows already is skipped by its ordinal, and what was written since by the ids that the output
 stream holds, so the outputs of a deterministic fold exist once.
+
+Messages of one stream come in its order. Those of several streams are shown, while a fold catches up, in
+the order in which they were stored, so that a stream that is read faster does not run ahead of another.
+That is nearly the order of the former life, and not surely the same: a fold whose outputs depend on it
+takes what its former life wrote from the output stream (``on_restored``) before it goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -30,6 +36,7 @@ from tapestream.common.contracts.streams import BUCKET_SNAPSHOTS
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_EVERY_S = 5.0
+CATCH_UP_S = 0.02
 SAFE_AFTER_S = 1.0
 """A snapshot counts its outputs as written, so it is stored only when the server has surely put
 them on disk: acknowledged this long ago (it flushes within 8 ms)."""
@@ -46,66 +53,109 @@ _lag = Gauge("tapestream_fold_pending_messages", "Messages the stream holds for 
 
 class _Snapshot(msgspec.Struct):
     v: int
-    stored_ns: int
+    stored_ns: int | dict[str, int]
+    """Stream → time of the last message; a number where a release with one stream wrote it."""
     seen: dict[str, int]
     state: bytes
 
 
 class StatefulConsumer:
-    """Drives a fold from one stream into one publisher."""
+    """Drives a fold from one or more streams into one publisher."""
 
     def __init__(
         self,
         bus: Bus,
         *,
         name: str,
-        stream: str,
-        filters: list[str],
+        sources: Mapping[str, Sequence[str]],
         fold: Fold,
         publisher: ResumingPublisher,
         on_degraded: Callable[[str], None],
-        on_restored: Callable[[set[str]], Awaitable[None]] | None = None,
+        begin: datetime | None = None,
+        on_restored: Callable[[datetime | None, set[str]], Awaitable[None]] | None = None,
     ) -> None:
-        """``on_restored`` is awaited when the state is as the last life left it, before anything is read.
+        """``sources``: stream → filters. ``begin``: where to read from without a snapshot, None for all.
 
-        It is given the ids of what that life wrote after its snapshot.
+        ``on_restored`` is awaited when the snapshot is loaded and before anything is read. It is given the
+        time since when outputs may lack in the state (None: always), and their ids.
         """
         self._bus, self._name, self._fold, self._publisher = bus, name, fold, publisher
-        self._stream, self._filters = stream, filters
+        self._sources = sources
         self._on_degraded, self._on_restored = on_degraded, on_restored
+        self._begin = begin
         self._seen: dict[str, int] = {}
         self._ordinals: dict[str, int] = {}
         self._written: set[str] = set()
         """Ids of outputs that a life before this one wrote after the snapshot."""
-        self._stored_ns = 0
+        self._stored_ns: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
+        self._held: dict[str, deque[Incoming]] = {stream: deque() for stream in sources}
+        """What waits for other streams to come as far, while catching up."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._applied = _applied.labels(name)
         self._apply_seconds = _apply_seconds.labels(name)
         self._lag = _lag.labels(name)
-        self.reader: LiveReader | None = None
+        self.readers: list[LiveReader] = []
 
     async def run(self) -> None:
         """Restore, then read until cancelled."""
         await self._restore()
-        start = None
-        if self._stored_ns:
-            start = datetime.fromtimestamp(self._stored_ns / 1e9 - REWIND_S, tz=UTC)
-        self._written = await self._publisher.ids_since(start)
+        newest_ns = max(self._stored_ns.values(), default=0)
+        saved = _shortly_before(newest_ns) if newest_ns else self._begin
+        self._written = await self._publisher.ids_since(saved)
         if self._on_restored is not None:
-            await self._on_restored(self._written)
-        self.reader = LiveReader(
-            self._bus, stream=self._stream, filters=self._filters, handle=self._take_in, start=start
-        )
+            await self._on_restored(saved, self._written)
+        self.readers = [
+            LiveReader(
+                self._bus,
+                stream=stream,
+                filters=list(filters),
+                handle=self._take_in if len(self._sources) == 1 else self._receive,
+                start=_shortly_before(self._stored_ns[stream]) if stream in self._stored_ns else self._begin,
+            )
+            for stream, filters in self._sources.items()
+        ]
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.reader.run())
+            for reader in self.readers:
+                group.create_task(reader.run())
             group.create_task(self._save_now_and_then())
+            group.create_task(self._catch_up())
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that the streams held at the start has been read."""
+        return bool(self.readers) and all(reader.caught_up.is_set() for reader in self.readers)
 
     def emit(self, outputs: Iterable[Output]) -> None:
         """Write what the fold derives without a message; call it once everything stored has been read."""
+        cause = self._cause
         for output in outputs:
-            self._write(output, f"{self._stream}@{self._stored_ns}")
+            self._write(output, cause)
 
     # --- reading
+
+    async def _catch_up(self) -> None:
+        """A stream that turns out to have nothing more lets the others pass."""
+        while not self.caught_up or any(self._held.values()):
+            await asyncio.sleep(CATCH_UP_S)
+            self._show_held()
+
+    def _receive(self, message: Incoming) -> None:
+        self._held[message.stream].append(message)
+        self._show_held()
+
+    def _show_held(self) -> None:
+        """Show what waits, oldest first, as long as no stream can bring anything older."""
+        behind = [
+            self._held[stream]
+            for stream, reader in zip(self._sources, self.readers, strict=False)
+            if not reader.caught_up.is_set()
+        ]
+        while all(behind):
+            waiting = [held for held in self._held.values() if held]
+            if not waiting:
+                return
+            self._take_in(min(waiting, key=lambda held: held[0].stored_ns).popleft())
 
     def _take_in(self, message: Incoming) -> None:
         try:
@@ -119,10 +169,16 @@ class StatefulConsumer:
             self._reject(message, str(error))
             return
         self._applied.inc()
-        self._stored_ns = max(self._stored_ns, message.stored_ns)
-        cause = f"{self._stream}={message.seq}"
-        for output in outputs:
-            self._write(output, cause)
+        stream = message.stream
+        self._stored_ns[stream] = max(self._stored_ns.get(stream, 0), message.stored_ns)
+        self._positions[stream] = message.seq
+        if outputs:
+            self.emit(outputs)
+
+    @property
+    def _cause(self) -> str:
+        """The last message seen of each stream."""
+        return ",".join(f"{stream}={seq}" for stream, seq in self._positions.items())
 
     def _is_known(self, message: Incoming) -> bool:
         """Whether the state holds this message; if not, note that it does from now on."""
@@ -145,17 +201,17 @@ class StatefulConsumer:
 
     def _reject(self, message: Incoming, error: str) -> None:
         _poison.labels(self._name).inc()
-        origin = f"{message.subject} {self._stream} {message.seq}"
+        origin = f"{message.subject} {message.stream} {message.seq}"
         log.error("dead_letter", origin=origin, error=error)
         self._on_degraded(
-            f"message {message.seq} of {self._stream} could not be read and is in the dead letters"
+            f"message {message.seq} of {message.stream} could not be read and is in the dead letters"
         )
         task = asyncio.create_task(self._dead_letter(message, origin, error))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _dead_letter(self, message: Incoming, origin: str, error: str) -> None:
-        subject = self._bus.subjects.dead_letter(self._stream, self._name)
+        subject = self._bus.subjects.dead_letter(message.stream, self._name)
         headers = {ERROR: error[:500].replace("\n", " "), ORIGIN: origin, MSG_ID: f"{self._name}:{origin}"}
         while True:
             try:
@@ -189,17 +245,20 @@ class StatefulConsumer:
             )
             return
         self._seen = snapshot.seen
-        self._stored_ns = snapshot.stored_ns
+        stored_ns = snapshot.stored_ns
+        self._stored_ns = (
+            stored_ns if isinstance(stored_ns, dict) else dict.fromkeys(self._sources, stored_ns)
+        )
         log.info("snapshot_restored", fold=self._name, subjects=len(self._seen))
 
     async def _save_now_and_then(self) -> None:
-        last_ns = self._stored_ns
+        last_ns = dict(self._stored_ns)
         while True:
             await asyncio.sleep(SNAPSHOT_EVERY_S)
             if self._stored_ns == last_ns:
                 continue
-            last_ns = self._stored_ns
-            if self.reader is not None and self.reader.caught_up.is_set():
+            last_ns = dict(self._stored_ns)
+            if self.caught_up:
                 self._written.clear()
             try:
                 await self.save()
@@ -208,11 +267,11 @@ class StatefulConsumer:
 
     async def save(self) -> None:
         """Store the state as it is now, once everything it has written is safe."""
-        if self.reader is None:
+        if not self.readers:
             return  # nothing was restored yet: an empty state must not replace what is stored
         data = msgspec.msgpack.encode(
             _Snapshot(
-                v=1,
+                v=2,
                 stored_ns=self._stored_ns,
                 seen=self._seen,
                 state=self._fold.dump(),
@@ -223,3 +282,7 @@ class StatefulConsumer:
         store = await self._bus.js.object_store(self._bus.subjects.stream(BUCKET_SNAPSHOTS))
         await store.put(self._name, data)
         _snapshot_bytes.labels(self._name).set(len(data))
+
+
+def _shortly_before(stored_ns: int) -> datetime:
+    return datetime.fromtimestamp(stored_ns / 1e9 - REWIND_S, tz=UTC)

@@ -70,6 +70,7 @@ PROGRAMS = (
     Program("bars", "tapestream.ingest.bars"),
     Program("recorder", "tapestream.ingest.recorder"),
     Program("analytics", "tapestream.analytics"),
+    Program("alerts", "tapestream.alerts"),
     Program(
         "gateway",
         "tapestream.gateway",

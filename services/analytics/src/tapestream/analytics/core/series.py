@@ -15,7 +15,7 @@ from tapestream.common.contracts.messages import Bar
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-_TRADES_BITS, _REV_BITS = 42, 20
+_TRADES_BITS, _REV_BITS = 40, 20
 
 
 class Change(Enum):

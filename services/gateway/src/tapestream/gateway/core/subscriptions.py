@@ -118,6 +118,8 @@ class Request:
     since: Since = field(default_factory=Since)
     interval_ms: int | None = None
     batch: bool | None = None
+    names_channels: bool = False
+    """It has a list of channels; symbols alone do not count as one."""
     everything: bool = False
     """An unsubscribe that names nothing: all of it."""
     id: Any = None
@@ -175,14 +177,23 @@ class Reader:
             return Request("ping", id=echo)
         channels, faults = self._channels(message)
         named = any(message.get(key) for key in ("channels", "symbols", "channel", "symbol"))
+        names_channels = any(message.get(key) for key in ("channels", "channel"))
         if action == "unsubscribe":
-            return Request(action, tuple(channels), everything=not named, id=echo, faults=tuple(faults))
+            return Request(
+                action,
+                tuple(channels),
+                names_channels=names_channels,
+                everything=not named,
+                id=echo,
+                faults=tuple(faults),
+            )
         return Request(
             action,
             tuple(channels),
             since=self._since(message.get("since")),
             interval_ms=_interval(message.get("interval_ms")),
             batch=_flag(message.get("batch")),
+            names_channels=names_channels,
             id=echo,
             faults=tuple(faults),
         )

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
 
-from tapestream.gateway.routes import analytics, database, export, health, instruments, live, signals, stream
+from tapestream.gateway.routes import (
+    alerts,
+    analytics,
+    database,
+    export,
+    health,
+    instruments,
+    live,
+    signals,
+    stream,
+)
 
 CANONICAL = "/api/v1"
 
@@ -35,5 +45,6 @@ ROUTERS = (
     Area(database.router),
     Area(analytics.router),
     Area(signals.router),
+    Area(alerts.router),
 )
 """In the order in which they are asked."""

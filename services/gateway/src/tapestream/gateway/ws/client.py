@@ -43,6 +43,8 @@ class Client:
     ) -> None:
         self.raw, self.client_id, self.binary = raw, client_id, binary
         self.channels: dict[str, Channel] = {}
+        self.chose_channels = False
+        """It has said which channels it wants; until then it hears alerts without asking for them."""
         self.interval_ms: int | None = None
         self.batch = False
         self.queued = False
@@ -60,6 +62,10 @@ class Client:
     @property
     def is_slow(self) -> bool:
         return self._pressure.slow_since is not None
+
+    @property
+    def hears_alerts(self) -> bool:
+        return not self.chose_channels or "alerts" in self.channels
 
     def offer(self, bundle: Bundle) -> None:
         """Take data frames for the next flush."""

@@ -142,6 +142,7 @@ class Conversation:
             )
             return
         client.set_pace(request.interval_ms, request.batch)
+        client.chose_channels = client.chose_channels or request.names_channels
         since = _since_by_kind(request)
         if not since:
             for channel in request.channels:
@@ -251,6 +252,10 @@ class Conversation:
         named = [channel for channel in held if request.everything or channel.name in names]
         for channel in [*named, *request.channels]:
             self._gateway.hub.unsubscribe(self._client, channel)
+            if channel.kind == "alerts":
+                self._client.chose_channels = True
+        if request.everything:
+            self._client.chose_channels = True
         self._acknowledge(request, "unsubscribed")
 
     def _acknowledge(self, request: Request, status: str, channels: list[Channel] | None = None) -> None:

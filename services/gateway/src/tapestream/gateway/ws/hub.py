@@ -105,6 +105,12 @@ class Hub:
         for client in self.clients:
             client.offer(bundle)
 
+    def alert(self, bundle: Bundle) -> None:
+        """To every client that hears alerts: conflated, by rule, only for those that do not keep up."""
+        for client in self.clients:
+            if client.hears_alerts:
+                (client.offer if client.is_slow else client.tell)(bundle)
+
     def tell_all(self, bundle: Bundle) -> None:
         """To every client that keeps up, unconflated: heartbeats."""
         for client in self.clients:

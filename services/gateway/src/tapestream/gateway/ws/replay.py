@@ -21,6 +21,7 @@ class StreamReplay:
 
     def __init__(self, bus: Bus, stream: str, filters: list[str], start_seq: int) -> None:
         self._bus, self._stream = bus, bus.subjects.stream(stream)
+        self._plain_stream = stream
         self._filters, self._start_seq = filters, max(1, start_seq)
         self._subscription: JetStreamContext.PullSubscription | None = None
         self._name = ""
@@ -58,6 +59,6 @@ class StreamReplay:
         if self._left <= 0 or self._subscription is None:
             return []
         messages = await self._subscription.fetch(min(FETCH, self._left), timeout=2)
-        incoming = [incoming_of(message) for message in messages]
+        incoming = [incoming_of(message, self._plain_stream) for message in messages]
         self._left = incoming[-1].pending if incoming else 0
         return incoming

@@ -37,8 +37,7 @@ async def main(context: ProcessContext, settings: Settings) -> None:
     consumer = StatefulConsumer(
         bus,
         name="bars",
-        stream=MARKET,
-        filters=[subjects.market(kind) for kind in ("trade", "backfill", "kline", "clock")],
+        sources={MARKET: [subjects.market(kind) for kind in ("trade", "backfill", "kline", "clock")]},
         fold=fold,
         publisher=publisher,
         on_degraded=lambda why: context.health.set("fold", False, why),

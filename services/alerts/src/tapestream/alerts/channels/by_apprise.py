@@ -1,0 +1,56 @@
+"""Everything that apprise speaks: ``tgram://``, ``slack://``, ``discord://``, ``mailto://``, ``ntfy://``,
+``json://`` and a hundred more, and the web hooks of Discord, Slack and others as they are copied from there."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import apprise
+from apprise import NotifyType
+
+from tapestream.alerts.addresses import only_public
+from tapestream.alerts.channel import Delivery, DeliveryError, SendOptions
+
+_threads = ThreadPoolExecutor(64, "apprise")
+"""As many as there may be URLs at once: a service that hangs must not keep a thread from another."""
+_TYPES = {"info": NotifyType.INFO, "warning": NotifyType.WARNING, "critical": NotifyType.FAILURE}
+
+
+@lru_cache(maxsize=256)
+def _instance(url: str) -> apprise.NotifyBase | None:
+    return apprise.Apprise.instantiate(url, suppress_exceptions=True)  # type: ignore[return-value]
+
+
+class AppriseChannel:
+    name = "apprise"
+
+    def takes(self, url: str) -> bool:
+        return _instance(url) is not None
+
+    async def send(self, delivery: Delivery, options: SendOptions) -> None:
+        try:
+            async with asyncio.timeout(options.timeout_s):
+                loop = asyncio.get_running_loop()
+                done = await loop.run_in_executor(_threads, _notify, delivery, options.allow_private)
+        except TimeoutError:
+            raise DeliveryError(f"no answer within {options.timeout_s:g} s") from None
+        except Exception as error:  # noqa: BLE001 - a library of a hundred services may raise anything
+            raise DeliveryError(type(error).__name__) from None
+        if not done:
+            raise DeliveryError("the service did not take it, or its address is forbidden")
+
+
+def _notify(delivery: Delivery, allow_private: bool) -> bool:
+    service, event = _instance(delivery.url), delivery.event
+    if service is None:
+        return False
+    text, title, kind = event.message, f"[{event.severity}] {event.name}", _TYPES[event.severity]
+    if allow_private:
+        return bool(service.notify(body=text, title=title, notify_type=kind))
+    with only_public():
+        return bool(service.notify(body=text, title=title, notify_type=kind))
+
+
+CHANNEL = AppriseChannel()
