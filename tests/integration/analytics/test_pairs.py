@@ -165,6 +165,23 @@ async def test_a_new_watch_has_its_z_score_at_once(rig: Rig) -> None:
     assert reply.zscore[-41:] == pytest.approx([one.zscore for one in signals], rel=1e-9, abs=1e-9)
 
 
+async def test_bars_that_are_not_recorded_yet_come_from_the_stream(rig: Rig) -> None:
+    """A recorder that lags further behind than memory reaches leaves no hole in an answer."""
+    table = prices(700)
+    await rig.record(legs(table.iloc[:40]))
+    await started(rig, LIVE_PAIRS="none")
+    await rig.publish(legs(table))
+
+    async def read() -> PairReply | None:
+        reply = await rig.ask("pair", question(), PairReply)
+        return reply if reply.ts_ns and reply.ts_ns[-1] == table.index[-1] else None
+
+    reply = await eventually("the newest bar is in an answer", read)
+    assert reply.ts_ns == table.index.tolist()
+    wanted = rolling_ols(table, WINDOW)["zscore"]
+    np.testing.assert_allclose(np.array(reply.zscore, float), wanted, rtol=1e-9, atol=1e-9)
+
+
 async def test_legs_of_two_venues(rig: Rig) -> None:
     table = prices(40)
     await rig.stream_symbols("AAA")
