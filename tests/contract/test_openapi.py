@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -23,6 +28,7 @@ from tests.integration.gateway.feeder import START_NS, Feeder
 from tests.integration.gateway.recorded import Recorded
 from tests.integration.gateway.running import RunningGateway
 from tests.support.api_cases import Prober, cases
+from tests.support.stack import wait_until
 
 pytestmark = pytest.mark.integration
 EXAMPLES = 40
@@ -45,8 +51,29 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
             TICK_BUFFER_SIZE="100",
         )
         asyncio.run(_prepare(nats, postgres, gateway))
-        yield gateway
+        with alerts(folder, nats.url, postgres.url):
+            wait_until(lambda: httpx.get(f"{gateway.url}/api/v1/alerts").status_code == 200, "alerts answers")
+            yield gateway
         gateway.stop()
+
+
+@contextmanager
+def alerts(folder: Path, nats_url: str, database_url: str) -> Iterator[None]:
+    """The alerts service as a real process."""
+    settings = {"NATS_URL": nats_url, "DATABASE_URL": database_url, "STREAM_STORE_BYTES": str(256 << 20)}
+    with (folder / "alerts.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tapestream.alerts"],
+            env=os.environ | settings,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
 
 async def _prepare(nats: EmbeddedNats, postgres: EmbeddedPostgres, gateway: RunningGateway) -> None:
@@ -123,5 +150,13 @@ def test_the_document_names_every_route_of_the_live_data(api: RunningGateway) ->
         "/api/v1/database/cleanup",
         "/api/v1/database/gaps",
         "/api/v1/database/backfill",
+        "/api/v1/alerts",
+        "/api/v1/alerts/history",
+        "/api/v1/alerts/test",
+        "/api/v1/alerts/{rule_id}",
+        "/api/v1/alerts/{rule_id}/history",
+        "/api/v1/alerts/{rule_id}/test",
     }
-    assert not [path for path in paths if path.startswith(("/symbols", "/stream", "/data", "/database"))]
+    assert not [
+        path for path in paths if path.startswith(("/symbols", "/stream", "/data", "/database", "/alerts"))
+    ]

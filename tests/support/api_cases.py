@@ -40,6 +40,13 @@ _TIMES = [
 ]
 _SYMBOLS = ["BTCUSDT", "ETHUSDT", "BTCUSDT@binance_usdm", "btcusdt"]
 _KNOWN: dict[str, SearchStrategy[Any]] = {
+    "rule_id": strategies.integers(1, 4),
+    "metric": strategies.sampled_from(["price", "zscore", "close", "return", "staleness", "radar_rank"]),
+    "pair": strategies.sampled_from(["BTCUSDT-ETHUSDT", "BTCUSDT", "BTCUSDT,ETHUSDT@binance_usdm"]),
+    "op": strategies.sampled_from([">", "<", "==", "crosses_above"]),
+    "for": strategies.sampled_from(["30s", "1.5m", 5]),
+    "conditions": strategies.none(),
+    "channels": strategies.none(),
     "symbol": strategies.sampled_from(_SYMBOLS),
     "symbols": strategies.lists(strategies.sampled_from(_SYMBOLS), max_size=3),
     "tf": strategies.sampled_from(["1s", "1m", "5m", "15m", "1h", "90s", "1d"]),
