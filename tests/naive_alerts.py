@@ -122,6 +122,7 @@ class NaiveRule:
             self.conclude(ts)
 
     def clock(self, now: int) -> None:
+        reached: list[tuple[int, int, float]] = []
         for i, one in enumerate(self.spec.conditions):
             if one.metric != "staleness":
                 continue
@@ -130,12 +131,13 @@ class NaiveRule:
             if self.true[i]:
                 continue
             if now - since >= limit:
-                at = since + limit if self.values[i] is not None else now
-                self.time_comes(at)
-                self.values[i], self.true[i], self.clear[i] = limit / 1e9, True, False
-                self.conclude(at)
+                reached.append((since + limit if self.values[i] is not None else now, i, limit / 1e9))
             else:
                 self.judge(i, (now - since) / 1e9)
+        for at, i, value in sorted(reached):
+            self.time_comes(at)
+            self.values[i], self.true[i], self.clear[i] = value, True, False
+            self.conclude(at)
         self.time_comes(now)
 
     def bar(self, of: str, tf: str, start: int, fields: dict[str, float]) -> None:

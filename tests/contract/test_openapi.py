@@ -22,8 +22,8 @@ from tapestream.gateway.settings import GatewaySettings
 from tests.integration.gateway.feeder import START_NS, Feeder
 from tests.integration.gateway.recorded import Recorded
 from tests.integration.gateway.running import RunningGateway
-from tests.support.analytics import running_analytics
 from tests.support.api_cases import Prober, cases
+from tests.support.service import running_service
 
 pytestmark = pytest.mark.integration
 EXAMPLES = 40
@@ -46,9 +46,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
             TICK_BUFFER_SIZE="100",
         )
         asyncio.run(_prepare(nats, postgres, gateway))
-        with running_analytics(
-            NATS_URL=nats.url, DATABASE_URL=postgres.url, STREAM_STORE_BYTES=str(256 << 20)
-        ):
+        others = {
+            "NATS_URL": nats.url,
+            "DATABASE_URL": postgres.url,
+            "STREAM_STORE_BYTES": str(256 << 20),
+        }
+        with running_service("alerts", **others), running_service("analytics", **others):
             yield gateway
         gateway.stop()
 
@@ -133,5 +136,13 @@ def test_the_document_names_every_route_of_the_live_data(api: RunningGateway) ->
         "/api/v1/analytics/adf",
         "/api/v1/analytics/radar",
         "/api/v1/signals",
+        "/api/v1/alerts",
+        "/api/v1/alerts/history",
+        "/api/v1/alerts/test",
+        "/api/v1/alerts/{rule_id}",
+        "/api/v1/alerts/{rule_id}/history",
+        "/api/v1/alerts/{rule_id}/test",
     }
-    assert not [path for path in paths if path.startswith(("/symbols", "/stream", "/data", "/database"))]
+    assert not [
+        path for path in paths if path.startswith(("/symbols", "/stream", "/data", "/database", "/alerts"))
+    ]

@@ -40,6 +40,12 @@ _TIMES = [
 ]
 _SYMBOLS = ["BTCUSDT", "ETHUSDT", "BTCUSDT@binance_usdm", "btcusdt"]
 _KNOWN: dict[str, SearchStrategy[Any]] = {
+    "rule_id": strategies.integers(1, 4),
+    "metric": strategies.sampled_from(["price", "zscore", "close", "return", "staleness", "radar_rank"]),
+    "op": strategies.sampled_from([">", "<", "==", "crosses_above"]),
+    "for": strategies.sampled_from(["30s", "1.5m", 5]),
+    "conditions": strategies.none(),
+    "channels": strategies.none(),
     "symbol": strategies.sampled_from(_SYMBOLS),
     "symbols": strategies.lists(strategies.sampled_from(_SYMBOLS), max_size=3),
     "tf": strategies.sampled_from(["1s", "1m", "5m", "15m", "1h", "90s", "1d"]),
@@ -47,7 +53,7 @@ _KNOWN: dict[str, SearchStrategy[Any]] = {
     "end": strategies.sampled_from([*_TIMES, "2024-05-01T11:00:00Z", "2030-01-01"]),
     "older_than": strategies.sampled_from(_TIMES),
     "pair": strategies.sampled_from(
-        ["BTCUSDT-ETHUSDT", "ethusdt,btcusdt@binance_usdm", "BTCUSDT-BTCUSDT", "ETHUSDT-BNBUSDT"]
+        ["BTCUSDT-ETHUSDT", "ethusdt,btcusdt@binance_usdm", "BTCUSDT-BTCUSDT", "ETHUSDT-BNBUSDT", "BTCUSDT"]
     ),
     "window": strategies.sampled_from([2, 3, 10, 60, 1]),
     "method": strategies.sampled_from(["ols", "Huber", "theil_sen", "KALMAN", "tls"]),

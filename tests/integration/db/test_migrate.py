@@ -53,6 +53,7 @@ def test_rows_that_are_there_already_are_counted(database_url: str) -> None:
     migrate(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("DROP TABLE day_counts, bar_counts")
+        connection.execute("DROP TABLE signals, alert_rules, alert_events, alert_deliveries")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         for table in ("trades", "quotes"):
             connection.execute(f"CREATE TABLE {table}_x PARTITION OF {table} DEFAULT")  # type: ignore[arg-type]

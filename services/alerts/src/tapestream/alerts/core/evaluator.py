@@ -14,7 +14,7 @@ everything behind it is, whatever the order in which messages of several streams
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET
@@ -209,12 +209,18 @@ class Evaluator:
         if clock_ns <= self.ordinals.get(source, -1):
             return
         self.ordinals[source] = clock_ns
+        reached: list[tuple[int, int, int, Machine]] = []
         for prices in self._prices.values():
             if prices.silences and prices.of.endswith(f"@{venue}"):
-                self._clock_silence(prices, source, clock_ns, stored_ns)
+                reached += self._silences(prices, source, clock_ns, stored_ns)
+        for at_ns, _, index, machine in sorted(reached, key=lambda one: one[:3]):
+            self._silent(machine, index, at_ns)
         self._settle_due(venue, clock_ns)
 
-    def _clock_silence(self, prices: Prices, source: str, clock_ns: int, stored_ns: int) -> None:
+    def _silences(
+        self, prices: Prices, source: str, clock_ns: int, stored_ns: int
+    ) -> Iterator[tuple[int, int, int, Machine]]:
+        """Conditions that have reached their threshold by now: when, and of which rule."""
         last = prices.last
         last.ts_ns = last.ts_ns or clock_ns
         for machine, index, threshold_ns in prices.silences:
@@ -224,8 +230,8 @@ class Evaluator:
             if clock_ns - last.ts_ns >= threshold_ns:
                 # one that was silent when the rule began is noticed now; any other reached it at an instant
                 at_ns = clock_ns if state.value is None else last.ts_ns + threshold_ns
-                self._silent(machine, index, at_ns)
                 prices.stale = True
+                yield at_ns, machine.rule.id, index, machine
             else:
                 self._look(machine, index, (clock_ns - last.ts_ns) / 1e9)
 

@@ -1,4 +1,4 @@
-"""Analytics as a real process, for tests of others that ask it."""
+"""A service as a real process, for tests of others that ask it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.stack import wait_until
 
 
 @contextlib.contextmanager
-def running_analytics(**settings: str) -> Iterator[None]:
+def running_service(name: str, **settings: str) -> Iterator[None]:
     """Started and ready; ended at the end."""
     port = free_port()
     environment = os.environ | {"METRICS_PORT": str(port), **settings}
-    with subprocess.Popen([sys.executable, "-m", "tapestream.analytics"], env=environment) as process:
+    with subprocess.Popen([sys.executable, "-m", f"tapestream.{name}"], env=environment) as process:
         try:
             url = f"http://127.0.0.1:{port}/health/ready"
-            wait_until(lambda: httpx.get(url, timeout=2).status_code == 200, "analytics ready", 60)
+            wait_until(lambda: httpx.get(url, timeout=2).status_code == 200, f"{name} ready", 60)
             yield
         finally:
             process.kill()
