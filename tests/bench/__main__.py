@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.bench.alerts import alerts
 from tests.bench.measure import fan_out, latency, settled, sustained, throughput
 from tests.bench.pairs import pairs
 from tests.bench.running import bench_stack
@@ -21,7 +22,7 @@ from tests.support.stack import ROOT
 
 KERNELS = {"pairs": pairs}
 """Measured without a running system."""
-MEASURES = {"throughput": throughput, "latency": latency, "fan_out": fan_out}
+MEASURES = {"throughput": throughput, "latency": latency, "fan_out": fan_out, "alerts": alerts}
 LIBRARIES = (
     "nats-py",
     "msgspec",

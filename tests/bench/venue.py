@@ -2,7 +2,8 @@
 
 ``python -m tests.bench.venue WS_PORT REST_PORT COUNT RATE FIRST [TIMES]``: waits for a subscription
 to trades of ``S0USDT … S9USDT``, sends COUNT of them (one a frame, each symbol's ids from FIRST on,
-RATE a second in all, 0 for no limit) and keeps the socket open. The trade's ``T`` is the wall clock
+RATE a second in all, 0 for no limit) and keeps the socket open. Each symbol's price goes up and down again by
+``price_at``, from the bottom on. The trade's ``T`` is the wall clock
 in milliseconds; with TIMES, a file of int64, the monotonic clock in nanoseconds at which each was
 sent is written there, in the order of sending.
 """
@@ -21,11 +22,23 @@ import picows
 import uvloop
 
 SYMBOLS = [f"S{i}USDT" for i in range(10)]
+PERIOD = 1000
+"""Trades of one symbol until its price is where it was."""
+BOTTOM, STEP = 34_000.0, 0.5
 FRAMES = [
-    b'{"stream":"%s@trade","data":{"e":"trade","E":%%d,"T":%%d,"s":"%s","t":%%d,"p":"34200.50",'
+    b'{"stream":"%s@trade","data":{"e":"trade","E":%%d,"T":%%d,"s":"%s","t":%%d,"p":"%%.2f",'
     b'"q":"0.123","X":"MARKET","m":true}}' % (s.lower().encode(), s.encode())
     for s in SYMBOLS
 ]
+
+
+def price_at(number: int) -> float:
+    """Price of a symbol's trade of this number, from 0."""
+    at = number % PERIOD
+    return BOTTOM + STEP * min(at, PERIOD - at)
+
+
+PRICES = [price_at(number) for number in range(PERIOD)]
 
 
 class Listener(picows.WSListener):
@@ -64,7 +77,9 @@ class Listener(picows.WSListener):
                 now_ms = int(time.time() * 1000)
             if self._times is not None:
                 self._times[i] = time.perf_counter_ns()
-            transport.send(text, FRAMES[i % 10] % (now_ms, now_ms, i // 10 + self._first))
+            number = i // 10
+            frame = FRAMES[i % 10] % (now_ms, now_ms, number + self._first, PRICES[number % PERIOD])
+            transport.send(text, frame)
             if i % 200 == 0:
                 await self._room.wait()
                 await asyncio.sleep(0)
