@@ -27,6 +27,7 @@ run: $(VENV)/.runtime ## install what is missing and start everything
 	@exec $(BIN)/python -P -m tapestream.common.supervisor
 
 test: $(VENV)/.dev ## all tests but the long ones (ARGS=… goes to pytest)
+	@$(BIN)/python -m tapestream.analytics.warmup  # else each of the systems under test compiles the kernels
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak" $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports

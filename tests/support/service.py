@@ -22,7 +22,9 @@ def running_service(name: str, **settings: str) -> Iterator[None]:
     with subprocess.Popen([sys.executable, "-m", f"tapestream.{name}"], env=environment) as process:
         try:
             url = f"http://127.0.0.1:{port}/health/ready"
-            wait_until(lambda: httpx.get(url, timeout=2).status_code == 200, f"{name} ready", 60)
+            wait_until(
+                lambda: httpx.get(url, timeout=2).status_code == 200, f"{name} ready", 180
+            )  # its kernels may have to be compiled
             yield
         finally:
             process.kill()

@@ -36,3 +36,7 @@ def compile_kernels() -> None:
     engle_granger(y, x)
     ranked(["a", "b", "c"], np.stack([y, x, x + rng.normal(size=_ROWS)]), _ROWS)
     log.info("kernels_ready", seconds=round(time.perf_counter() - began, 2))
+
+
+if __name__ == "__main__":
+    compile_kernels()
