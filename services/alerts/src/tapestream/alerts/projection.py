@@ -23,25 +23,36 @@ from tapestream.common.telemetry.health import Health
 
 log = structlog.get_logger(__name__)
 
-FETCH_WAIT_S, GATHER_S = 0.5, 0.02
+FETCH_WAIT_S, GATHER_S = 0.5, 0.05
 _decode = decoder(AlertFired).decode
 
-_EVENT = """
-    INSERT INTO alert_events (id, rule_id, version, ordinal, ts, ts_ns, severity, name, message, metric,
-        instruments, op, actual_value, threshold_value, conditions)
-    VALUES (%s, %s, %s, %s, to_timestamp(0) + %s * interval '1 microsecond', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-    ON CONFLICT DO NOTHING
-"""
-_COUNT = """
-    UPDATE alert_rules SET trigger_count = trigger_count + 1,
-        version_count = version_count + (version = %(version)s)::int,
-        last_triggered = to_timestamp(0) + %(us)s * interval '1 microsecond', last_value = %(value)s
-    WHERE id = %(rule)s
-"""
-_NOTIFY = """
-    INSERT INTO alert_deliveries (event_id, url, state, attempts, created_at, next_attempt_at, last_error)
-    SELECT %s, url, 'waiting', 0, now(), now(), '' FROM alert_rules, jsonb_array_elements_text(spec -> 'channels') url
-    WHERE id = %s
+# The messages are JSON, so that Postgres takes a whole flush as it is, in one statement.
+_WRITE = """
+    WITH fired AS (
+        SELECT * FROM jsonb_to_recordset(%s::jsonb) AS fired (id int8, rule_id int4, version int4, ordinal int4,
+            ts_ns int8, severity text, name text, message text, metric text, "of" text, op text,
+            actual_value float8, threshold_value float8, conditions jsonb)
+    ), added AS (
+        INSERT INTO alert_events (id, rule_id, version, ordinal, ts, ts_ns, severity, name, message, metric,
+            instruments, op, actual_value, threshold_value, conditions)
+        SELECT id, rule_id, version, ordinal, to_timestamp(0) + ts_ns / 1000 * interval '1 microsecond', ts_ns,
+            severity, name, message, metric, "of", op, actual_value, threshold_value, conditions
+        FROM fired ON CONFLICT DO NOTHING RETURNING id, rule_id, version, ts, actual_value
+    ), counted AS (
+        UPDATE alert_rules SET trigger_count = trigger_count + news.fired, version_count = version_count + news.same,
+            last_triggered = news.ts, last_value = news.value
+        FROM (SELECT rule_id, count(*) AS fired, count(*) FILTER (WHERE added.version = rules.version) AS same,
+                (array_agg(ts ORDER BY added.id DESC))[1] AS ts,
+                (array_agg(actual_value ORDER BY added.id DESC))[1] AS value
+            FROM added JOIN alert_rules rules ON rules.id = rule_id GROUP BY rule_id) AS news
+        WHERE alert_rules.id = news.rule_id
+    ), notified AS (
+        INSERT INTO alert_deliveries (event_id, url, state, attempts, created_at, next_attempt_at, last_error)
+        SELECT added.id, url, 'waiting', 0, now(), now(), ''
+        FROM added JOIN alert_rules ON alert_rules.id = rule_id, jsonb_array_elements_text(spec -> 'channels') url
+        ORDER BY added.id
+    )
+    SELECT count(*) FROM added
 """
 
 
@@ -91,50 +102,21 @@ class EventWriter:
                 self._on_written()
 
     async def _write(self, connection: AsyncConnection, messages: Sequence[Stored]) -> None:
-        firings: list[AlertFired] = []
+        firings: list[bytes] = []
         for message in messages:
             try:
-                firings.append(_decode(message.data))
+                _decode(message.data)
             except msgspec.DecodeError as error:
                 await self._source.dead_letter(message, str(error))
-        async with connection.transaction(), connection.cursor() as cursor:
-            for fired in firings:
-                await cursor.execute(_EVENT, _row(fired))
-                if cursor.rowcount:
-                    await cursor.execute(_COUNT, _counted(fired))
-                    await cursor.execute(_NOTIFY, [fired.id, fired.rule_id])
-                    figures.RECORDED.inc()
+            else:
+                firings.append(message.data)
+        async with connection.transaction():
+            if firings:
+                written = await connection.execute(_WRITE, [(b"[" + b",".join(firings) + b"]").decode()])
+                row = await written.fetchone()
+                figures.RECORDED.inc(row[0] if row else 0)
             await self._projection.advance(connection, messages[-1].offset)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-
-
-def _row(fired: AlertFired) -> list[object]:
-    return [
-        fired.id,
-        fired.rule_id,
-        fired.version,
-        fired.ordinal,
-        fired.ts_ns // 1000,
-        fired.ts_ns,
-        fired.severity,
-        fired.name,
-        fired.message,
-        fired.metric,
-        fired.of,
-        fired.op,
-        fired.actual_value,
-        fired.threshold_value,
-        msgspec.json.encode(fired.conditions).decode(),
-    ]
-
-
-def _counted(fired: AlertFired) -> dict[str, object]:
-    return {
-        "version": fired.version,
-        "us": fired.ts_ns // 1000,
-        "value": fired.actual_value,
-        "rule": fired.rule_id,
-    }

@@ -83,6 +83,7 @@ def stream_plans(subjects: Subjects) -> tuple[StreamPlan, ...]:
             max_age_s=7 * DAY_S,
         ),
         StreamPlan(SIGNALS, (subjects.all_signals(),), share=0.1, max_age_s=7 * DAY_S),
-        StreamPlan(ALERTS, (subjects.all_alerts(),), share=0.05, max_age_s=30 * DAY_S, persist=None),
+        # async as the data streams are: a firing that a crashed server forgot is sent, or found, again
+        StreamPlan(ALERTS, (subjects.all_alerts(),), share=0.05, max_age_s=30 * DAY_S),
         StreamPlan(DLQ, (subjects.all_dead_letters(),), share=0.05, max_age_s=30 * DAY_S, persist=None),
     )
