@@ -45,15 +45,17 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
             STREAM_STORE_BYTES=str(256 << 20),
             TICK_BUFFER_SIZE="100",
         )
-        asyncio.run(_prepare(nats, postgres, gateway))
         others = {
             "NATS_URL": nats.url,
             "DATABASE_URL": postgres.url,
             "STREAM_STORE_BYTES": str(256 << 20),
         }
-        with running_service("alerts", **others), running_service("analytics", **others):
-            yield gateway
-        gateway.stop()
+        try:
+            asyncio.run(_prepare(nats, postgres, gateway))
+            with running_service("alerts", **others), running_service("analytics", **others):
+                yield gateway
+        finally:
+            gateway.stop()
 
 
 async def _prepare(nats: EmbeddedNats, postgres: EmbeddedPostgres, gateway: RunningGateway) -> None:

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 _MIB = 1 << 20
 _BUCKET_BYTES = {BUCKET_FEEDS: 1 * _MIB, BUCKET_INSTRUMENTS: 8 * _MIB, BUCKET_WATCHES: 1 * _MIB}
 _SNAPSHOT_BYTES = 1024 * _MIB
+BUCKET_SHARE = 0.03
+"""Part of a small store that one bucket may take; snapshots take half of what streams leave."""
 
 
 async def provision(bus: Bus, store_bytes: int) -> None:
@@ -42,7 +44,7 @@ async def provision(bus: Bus, store_bytes: int) -> None:
             for plan in plans:
                 await _ensure_stream(bus, plan.config(bus.subjects, store_bytes))
             for bucket, most in _BUCKET_BYTES.items():
-                await _ensure_bucket(bus, bucket, most)
+                await _ensure_bucket(bus, bucket, min(most, int(store_bytes * BUCKET_SHARE)))
             await _ensure_snapshots(bus, min(_SNAPSHOT_BYTES, int(store_bytes * (1 - DISK_SHARE) / 2)))
         except (nats.errors.Error, TimeoutError, OSError) as error:
             if isinstance(error, APIError) and error.code is not None and 400 <= error.code < 500:
