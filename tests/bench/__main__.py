@@ -67,7 +67,7 @@ def measure_system(names: list[str], asked: argparse.Namespace) -> Iterator[dict
     ):
         for name in names:
             print(f"measuring {name} …", file=sys.stderr, flush=True)
-            yield MEASURES[name](bench, asked.rounds)
+            yield from MEASURES[name](bench, asked.rounds)
             settled(bench)
         if asked.minutes:
             print(f"a steady load for {asked.minutes:g} minutes …", file=sys.stderr, flush=True)

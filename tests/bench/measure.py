@@ -27,7 +27,7 @@ FAN_OUT_CLIENTS = 50
 SUSTAINED_RATE = 20_000
 
 
-def throughput(bench: BenchStack, rounds: int) -> dict[str, Any]:
+def throughput(bench: BenchStack, rounds: int) -> Iterator[dict[str, Any]]:
     """Trades a second from the venue's frames to committed rows, with everything else running.
 
     Ten clients look at all ten symbols, conflated to 50 ms as a screen is.
@@ -39,7 +39,7 @@ def throughput(bench: BenchStack, rounds: int) -> dict[str, Any]:
             bare.append(_rate(_bare_throughput(bench)))
             ours.append(_throughput_once(bench))
     floors = shared if None not in shared else bare
-    return {
+    yield {
         "figure": "trades/s, WebSocket frame to Postgres row",
         "unit": "trades/s",
         "ours": _middle(ours),
@@ -79,7 +79,7 @@ def _throughput_once(bench: BenchStack) -> float:
     raise AssertionError(f"only {bench.recorded() - before} of {THROUGHPUT_TRADES} trades recorded")
 
 
-def latency(bench: BenchStack, rounds: int) -> dict[str, Any]:
+def latency(bench: BenchStack, rounds: int) -> Iterator[dict[str, Any]]:
     """From the venue's socket write to a client's frame, at a thousand ticks a second."""
     shared, bare, ours = [], [], []
     for _ in range(rounds):
@@ -87,7 +87,7 @@ def latency(bench: BenchStack, rounds: int) -> dict[str, Any]:
         bare.append(_bare_latencies(bench))
         ours.append(_latencies(bench, 1))
     floors = shared if None not in shared else bare
-    return {
+    yield {
         "figure": f"tick → WebSocket client at {LATENCY_RATE} ticks/s",
         "unit": "ms",
         "ours": {p: _middle([o[p] for o in ours]) for p in ("p50_ms", "p99_ms")},
@@ -125,10 +125,10 @@ def _chain(name: str, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
         chain.wait()
 
 
-def fan_out(bench: BenchStack, rounds: int) -> dict[str, Any]:
+def fan_out(bench: BenchStack, rounds: int) -> Iterator[dict[str, Any]]:
     """The same with fifty clients that each get every tick."""
     ours = [_latencies(bench, FAN_OUT_CLIENTS) for _ in range(rounds)]
-    return {
+    yield {
         "figure": f"fan-out: {FAN_OUT_CLIENTS} clients × {LATENCY_RATE} ticks/s",
         "unit": "ms",
         "ours": {p: _middle([o[p] for o in ours]) for p in ("p50_ms", "p99_ms")},
