@@ -147,7 +147,8 @@ def sustained(bench: BenchStack, minutes: float) -> dict[str, Any]:
         lags, memory = [], []
         deadline = time.monotonic() + minutes * 60 + 60
         while (done := bench.recorded() - before) < count and time.monotonic() < deadline:
-            lags.append(bench.stack.figure("recorder", "tapestream_recorder_lag_seconds", table="trades"))
+            if done:  # before, the figure is of what came at the start
+                lags.append(bench.stack.figure("recorder", "tapestream_recorder_lag_seconds", table="trades"))
             memory.append(bench.memory_mb())
             time.sleep(1)
     fifth = len(memory) // 5
