@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from statistics import median
 
@@ -36,8 +37,11 @@ def ols_through_origin(y: Rows, x: Rows) -> float:
 def tls(y: Rows, x: Rows) -> float:
     """The slope that minimises the squared distances, by its quadratic equation."""
     _, _, syy, sxx, sxy = moments(y, x)
-    half = float((syy - sxx) / (2 * sxy))
-    return half + math.copysign(math.hypot(half, 1.0), float(sxy))
+    half = (syy - sxx) / (2 * sxy)
+    with localcontext(prec=60):  # the two terms may cancel
+        exact = Decimal(half.numerator) / Decimal(half.denominator)
+        root = (exact * exact + 1).sqrt()
+        return float(exact + (root if sxy > 0 else -root))
 
 
 def theil_sen(y: Rows, x: Rows) -> float:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tapestream.quant.kernels.huber import huber_fit, huber_line
+from tapestream.quant.kernels.huber import TOLERANCE, huber_fit, huber_line
 from tapestream.quant.kernels.kalman import PROCESS_NOISE, kalman_lines
 from tapestream.quant.kernels.limits import LARGEST
 from tapestream.quant.kernels.moments import pair_moments
@@ -110,11 +110,12 @@ def huber(y: ArrayLike, x: ArrayLike, *, intercept: bool = True) -> Line:
     return _line(huber_line(ys, xs, intercept)) if not code else Line(NAN, NAN, REASONS[code])
 
 
-def huber_regression(y: ArrayLike, design: ArrayLike) -> Regression:
+def huber_regression(y: ArrayLike, design: ArrayLike, *, tolerance: float = TOLERANCE) -> Regression:
     """Huber's M-estimate of ``y`` [n] on the columns of ``design`` [n, p]; a constant is a column of ones.
 
     k = 1.345 and scale = median |residual| / 0.6745 in each round, as R's ``MASS::rlm`` (Venables and
-    Ripley 2002), iterated until fitted values change by less than 1e-10 of the scale. Reasons: too_short,
+    Ripley 2002), iterated until a round changes the residuals by no more than ``tolerance`` of their norm:
+    with 1e-4 it stops where R does, by default where nothing changes any more. Reasons: too_short,
     not_finite, collinear, not_converged. Raises ValueError for shapes that do not fit.
     """
     ys = np.ascontiguousarray(y, dtype=np.float64)
@@ -129,7 +130,7 @@ def huber_regression(y: ArrayLike, design: ArrayLike) -> Regression:
         code = TOO_SHORT
     if code:
         return Regression(coefficients, weights, NAN, REASONS[code])
-    scale, code = huber_fit(columns, ys, coefficients, weights)
+    scale, code = huber_fit(columns, ys, coefficients, weights, float(tolerance))
     if code:
         coefficients[:] = weights[:] = NAN
     return Regression(coefficients, weights, scale, REASONS[code])

@@ -7,6 +7,8 @@ iteratively reweighted least squares from the least-squares fit.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tapestream.quant.kernels.compilation import compiled
@@ -20,12 +22,12 @@ K = 1.345
 MAD_OF_NORMAL = 0.6745
 """As R has it; 0.67448975… would be exact."""
 TOLERANCE = 1e-10
-"""Of the fitted values' change in a round, relative to the scale of the residuals."""
+"""A round that changes the residuals by no more than this part of their norm is the last; R stops at 1e-4."""
 ROUNDS = 500
 
 
 @compiled
-def huber_fit(design, y, coefficients, weights):
+def huber_fit(design, y, coefficients, weights, tolerance):
     """Fill the coefficients [p] and weights [n] of y [n] on ``design`` [n, p]; returns ``(scale, code)``."""
     n, p = design.shape
     work = np.empty((n, p + 1))
@@ -54,14 +56,16 @@ def huber_fit(design, y, coefficients, weights):
         if not solve_weighted(design, y, weights, work, coefficients):
             return np.nan, COLLINEAR
         change = 0.0
+        before = 0.0
         for i in range(n):
             fitted = 0.0
             for j in range(p):
                 fitted += design[i, j] * coefficients[j]
             residual = y[i] - fitted
-            change = max(change, abs(residual - residuals[i]))
+            change += (residual - residuals[i]) ** 2
+            before += residuals[i] ** 2
             residuals[i] = residual
-        if change <= TOLERANCE * scale + ROUNDING * largest:
+        if math.sqrt(change) <= tolerance * math.sqrt(before) + ROUNDING * largest * math.sqrt(n):
             return scale, FINE
     return np.nan, NOT_CONVERGED
 
@@ -86,7 +90,7 @@ def huber_line(y, x, intercept):
             design[i, 0] = x[i]
             centred[i] = y[i]
     coefficients = np.empty(columns)
-    _, code = huber_fit(design, centred, coefficients, np.empty(n))
+    _, code = huber_fit(design, centred, coefficients, np.empty(n), TOLERANCE)
     if code != FINE:
         return np.nan, np.nan, code
     slope = coefficients[0]
