@@ -211,7 +211,11 @@ class Queries:
         ts, a, b = ts[page], a[page], b[page]
         warnings += dict.fromkeys(said)
         before_ns = int(ts[0]) if len(ts) else at
-        warm = await self._legs_back(asked, asked.warm_up, None, before_ns, warnings, 0)
+        missing: list[str] = []
+        warm = await self._legs_back(asked, asked.warm_up, None, before_ns, missing, 0)
+        if missing and self._history.is_configured:  # it went away since: rows would lack their figures
+            raise HistoryAwayError(missing[0])
+        warnings += [text for text in missing if text not in warnings]
         return Legs(
             np.concatenate([warm.ts_ns, ts]),
             np.concatenate([warm.a, a]),
