@@ -136,7 +136,7 @@ class RadarAnswer(BaseModel):
     """Every pair of the streamed instruments, ranked, the most tradable first."""
 
     timeframe: str
-    window: int | None = Field(description="Bars that were looked at")
+    window: int | None = Field(description="Bars of correlation and z-score; tests are over RADAR_BARS")
     ts: str | None = Field(description="Start of the newest bar; null before the first radar")
     pairs: int = Field(description="How many pairs were scored")
     items: list[RadarItem]
