@@ -132,6 +132,12 @@ def test_what_cannot_be_read_is_refused(data: bytes) -> None:
         )
 
 
+def test_a_time_that_no_column_holds_is_refused() -> None:
+    minute = (1 << 63) // MINUTE + 1
+    with pytest.raises(ValueError, match="no start"):
+        list(fold().apply(message(A, 1, 1.0)._replace(data=message(A, minute, 1.0).data)))
+
+
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
