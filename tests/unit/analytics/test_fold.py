@@ -143,6 +143,8 @@ def test_a_time_that_no_column_holds_is_refused() -> None:
     [
         ({"timeframe": "3m"}, "bars are built for 1m, 5m only"),
         ({"window": 1}, "2 to 10000"),
+        ({"window": 501, "method": "theil_sen"}, "2 to 500 bars with theil-sen"),
+        ({"window": 501, "method": "huber"}, "2 to 500 bars with huber"),
         ({"method": "magic"}, "ols"),
         ({"b": "AAA@v"}, "two different instruments"),
         ({"a": "@"}, "SYMBOL@venue"),

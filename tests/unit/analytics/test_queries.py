@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tapestream.analytics.core.query import RefusedError
 from tapestream.analytics.core.series import Float64, Int64, Series
 from tapestream.analytics.history import BarHistory, HistoryAwayError
 from tapestream.analytics.queries import Queries
@@ -79,3 +80,18 @@ async def test_what_is_read_from_its_beginning_is_whole_or_refused() -> None:
     assert "history is away" in newest.warnings[0]
     with pytest.raises(HistoryAwayError):
         await queries(history).pair(request(oldest_first=True, start_ns=0, limit=5))
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"window": 10_000, "method": "theil-sen"}, "window"),
+        ({"window": 10_000, "method": "huber"}, "window"),
+        ({"window": 1_000, "method": "theil-sen", "limit": 2_001}, "limit"),
+        ({"window": 20, "limit": 4_001}, "limit"),
+    ],
+)
+async def test_what_would_take_minutes_is_refused_by_name(asked: dict[str, object], field: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        await queries(Kept(10)).pair(request(**asked))
+    assert refused.value.field == field

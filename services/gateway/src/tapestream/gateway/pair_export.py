@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tapestream.common.contracts.pair_limits import most_rows
 from tapestream.common.contracts.pair_queries import MOST_ROWS, PairReply, PairRequest
 from tapestream.gateway.analytics import ask, known_pair, shown_pair
 from tapestream.gateway.core.pair_views import csv_head, csv_rows
@@ -29,7 +30,7 @@ async def pieces(
     page = msgspec.structs.replace(
         request,
         window=end.window_used,
-        limit=MOST_ROWS,
+        limit=most_rows(request.method, end.window_used, MOST_ROWS),
         oldest_first=True,
         start_ns=request.start_ns or 0,
         end_ns=newest_ns + 1,  # bars that close while the file is on its way belong to the next one
