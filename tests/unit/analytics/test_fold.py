@@ -132,11 +132,19 @@ def test_what_cannot_be_read_is_refused(data: bytes) -> None:
         )
 
 
+def test_a_time_that_no_column_holds_is_refused() -> None:
+    minute = (1 << 63) // MINUTE + 1
+    with pytest.raises(ValueError, match="no start"):
+        list(fold().apply(message(A, 1, 1.0)._replace(data=message(A, minute, 1.0).data)))
+
+
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
         ({"timeframe": "3m"}, "bars are built for 1m, 5m only"),
         ({"window": 1}, "2 to 10000"),
+        ({"window": 501, "method": "theil_sen"}, "2 to 500 bars with theil-sen"),
+        ({"window": 501, "method": "huber"}, "2 to 500 bars with huber"),
         ({"method": "magic"}, "ols"),
         ({"b": "AAA@v"}, "two different instruments"),
         ({"a": "@"}, "SYMBOL@venue"),

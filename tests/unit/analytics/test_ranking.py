@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from tapestream.analytics.core.ranking import grid, ranked
-from tapestream.analytics.radar import MOST_BYTES, fitting
+from tapestream.analytics.fold import PairsFold
+from tapestream.analytics.radar import MOST_BYTES, RadarKeeper, fitting
+from tapestream.common.contracts.instruments import InstrumentName
 from tapestream.common.contracts.messages import decoder
 from tapestream.common.contracts.signals import Radar, RadarRow
+from tapestream.common.contracts.subjects import Subjects
+from tests.unit.analytics.test_series import MINUTE
 
 
 def test_cointegrated_pairs_come_first_and_undefined_ones_last() -> None:
@@ -51,3 +55,28 @@ def test_of_more_than_fits_the_best_are_kept() -> None:
     found = decoder(Radar).decode(payload)
     assert found.pairs == 5000
     assert 1000 < len(found.rows) < 5000
+
+
+class Sent:
+    """Takes what is published."""
+
+    def put(self, *_: object, **__: object) -> None:
+        """It goes nowhere."""
+
+
+async def test_a_radar_that_lacks_bars_has_figures_of_its_window() -> None:
+    rng = np.random.default_rng(5)
+    fold = PairsFold(Subjects(), ["1m"])
+    names = [InstrumentName(symbol, "v") for symbol in ("A", "B")]
+    x = 100 + rng.normal(size=100).cumsum()
+    for name, prices in zip(names, (x, 2 * x + rng.normal(size=100)), strict=True):
+        fold.fill(name, "1m", np.arange(100, dtype=np.int64) * MINUTE, prices, 240)
+    keeper = RadarKeeper(fold, Sent(), Subjects(), ["1m"], 240, 60, lambda: names)  # type: ignore[arg-type]
+
+    await keeper._score(names, "1m", 99 * MINUTE)
+
+    radar = keeper.newest["1m"]
+    assert radar is not None
+    assert radar.window == 60
+    assert radar.rows[0].correlation is not None
+    assert radar.rows[0].zscore is not None

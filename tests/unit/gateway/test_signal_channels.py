@@ -29,6 +29,8 @@ def test_a_pair_is_a_series_of_figures() -> None:
     (one,) = channels("trading_signals:5m:BRK-B,A@v", window=9, method="OLS")
     assert one.frame_type == "trading_signals"
     assert SignalSource.parse(one.symbol) == SignalSource("BRK-B@v", "A@v", "5m", 9, "ols")
+    (one,) = channels("signals:A-B", method="Theil_Sen", window=500)
+    assert SignalSource.parse(one.symbol) == SignalSource("A@v", "B@v", "1m", 500, "theil-sen")
 
 
 def test_provisional_figures_are_asked_for() -> None:
@@ -45,6 +47,8 @@ def test_provisional_figures_are_asked_for() -> None:
         ("signals:3m:A-B", {}, "channels[0]"),
         ("signals:A-B", {"window": 1}, "window"),
         ("signals:A-B", {"window": "x"}, "window"),
+        ("signals:A-B", {"window": 501, "method": "theil-sen"}, "window"),
+        ("signals:A-B", {"window": 501, "method": "huber"}, "window"),
         ("signals:A-B", {"method": "magic"}, "method"),
         ("signals:A-B", {"on_tick": 1}, "on_tick"),
     ],

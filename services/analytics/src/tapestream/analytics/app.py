@@ -73,7 +73,13 @@ async def main(context: ProcessContext, settings: AnalyticsSettings) -> None:
     )
     context.spawn(consumer.run(), "fold")
     radar = RadarKeeper(
-        fold, publisher, subjects, settings.radar_timeframes, settings.radar_bars, lambda: watcher.streamed
+        fold,
+        publisher,
+        subjects,
+        settings.radar_timeframes,
+        settings.radar_bars,
+        settings.default_rolling_window,
+        lambda: watcher.streamed,
     )
     queries = Queries(bus, history, radar, settings.venue)
     context.spawn(_go_live(context, consumer, watcher, radar, ticks, queries, problems), "live")

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 KEEP_BARS = 600
 """Closes kept of every series at least: what a feed is warmed up with comes one leg after the other."""
 MOST_RETIRED = 10_000
+_LARGEST_NS = 1 << 63
 
 SeriesKey = tuple[InstrumentName, str]
 """Instrument and timeframe."""
@@ -70,7 +71,11 @@ class PairsFold:
             raise ValueError(str(error)) from error
         if not bar.complete:
             return ()
-        if bar.ts_ns < 0 or bar.ts_ns % self._lengths[key[1]] or not math.isfinite(bar.close):
+        if (
+            not 0 <= bar.ts_ns < _LARGEST_NS
+            or bar.ts_ns % self._lengths[key[1]]
+            or not math.isfinite(bar.close)
+        ):
             raise ValueError(
                 f"ts_ns {bar.ts_ns} is no start of a {key[1]} bar, or its close {bar.close} is no price"
             )

@@ -51,6 +51,11 @@ class BarHistory:
         self._bus, self.built, self._live = bus, built, live
         self._numbers: dict[InstrumentName, int] = {}
 
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is a database; without one, memory is all there is."""
+        return self._engine is not None
+
     async def close(self) -> None:
         if self._engine is not None:
             await self._engine.dispose()
@@ -100,6 +105,7 @@ class BarHistory:
         """At most ``limit`` closes of complete bars of a period, and whether it has more of them.
 
         What is away is said in ``warnings`` where memory can answer; else HistoryAwayError is raised.
+        Whoever reads ``oldest_first`` wants all there is: a database that is away is always raised then.
         """
         base = base_timeframe(timeframe, self.built)
         if base is None:
@@ -145,7 +151,8 @@ class BarHistory:
         try:
             found = await self.recorded(name, base, limit, start_ns, end_ns, oldest_first=oldest_first)
         except HistoryAwayError as error:
-            if not len(held[0]) or warnings is None:
+            is_cut = oldest_first and self.is_configured
+            if is_cut or not len(held[0]) or warnings is None:
                 raise
             warnings.append(f"history is away, older bars are left out: {error}")
             return _cut(held, limit, oldest_first)

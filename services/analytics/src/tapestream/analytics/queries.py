@@ -163,9 +163,12 @@ class Queries:
             (ts_a, close_a, more_a), (ts_b, close_b, more_b) = sides
             ts, a, b, alone_a, alone_b = joined_legs((ts_a, close_a), (ts_b, close_b))
             first = max(0, len(ts) - rows)
+            is_enough = len(ts) >= rows + warm_up
             if start_ns is not None:
-                first = max(first, int(np.searchsorted(ts, start_ns)))
-            if first >= warm_up or not (more_a or more_b) or limit >= MOST_BARS:
+                begin = int(np.searchsorted(ts, start_ns))
+                first = max(first, begin)
+                is_enough = is_enough or begin >= max(1, warm_up)
+            if is_enough or not (more_a or more_b) or limit >= MOST_BARS:
                 break
             limit *= 2
         warnings += dict.fromkeys(said)
@@ -208,7 +211,11 @@ class Queries:
         ts, a, b = ts[page], a[page], b[page]
         warnings += dict.fromkeys(said)
         before_ns = int(ts[0]) if len(ts) else at
-        warm = await self._legs_back(asked, asked.warm_up, None, before_ns, warnings, 0)
+        missing: list[str] = []
+        warm = await self._legs_back(asked, asked.warm_up, None, before_ns, missing, 0)
+        if missing and self._history.is_configured:  # it went away since: rows would lack their figures
+            raise HistoryAwayError(missing[0])
+        warnings += [text for text in missing if text not in warnings]
         return Legs(
             np.concatenate([warm.ts_ns, ts]),
             np.concatenate([warm.a, a]),

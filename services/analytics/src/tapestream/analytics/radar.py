@@ -28,7 +28,11 @@ MOST_BYTES = 480 * 1024
 
 
 class RadarKeeper:
-    """Looks at the series that the fold keeps; its own state is the newest radar of each timeframe."""
+    """Looks at the series that the fold keeps; its own state is the newest radar of each timeframe.
+
+    Tests are over the last ``bars``, correlation and z-score over the last ``window`` that a pair has in
+    common.
+    """
 
     def __init__(
         self,
@@ -37,10 +41,11 @@ class RadarKeeper:
         subjects: Subjects,
         timeframes: list[str],
         bars: int,
+        window: int,
         streamed: Callable[[], list[InstrumentName]],
     ) -> None:
         self._fold, self._publisher, self._subjects = fold, publisher, subjects
-        self._streamed, self._bars = streamed, bars
+        self._streamed, self._bars, self._window = streamed, bars, min(bars, window)
         self.newest: dict[str, Radar | None] = dict.fromkeys(timeframes)
         self._done_ns: dict[str, int] = {}
 
@@ -77,14 +82,14 @@ class RadarKeeper:
         rows = await asyncio.to_thread(self._ranked, parts, ts_ns, timeframe_ns(timeframe))
         metrics.radar_seconds.observe(time.perf_counter() - began)
         metrics.radar_pairs.labels(timeframe).set(len(rows))
-        radar = Radar(timeframe=timeframe, window=self._bars, ts_ns=ts_ns, pairs=len(rows), rows=rows)
+        radar = Radar(timeframe=timeframe, window=self._window, ts_ns=ts_ns, pairs=len(rows), rows=rows)
         self.newest[timeframe] = radar
         # The start of the bar is the ordinal: a radar that the stream holds is not sent again.
         self._publisher.put(self._subjects.radar(timeframe), ts_ns, fitting(radar), key=str(ts_ns))
 
     def _ranked(self, parts: list, ts_ns: int, length_ns: int) -> list[RadarRow]:
         closes = grid([columns for _, columns in parts], ts_ns, length_ns, self._bars)
-        return ranked([name for name, _ in parts], closes, self._bars)
+        return ranked([name for name, _ in parts], closes, self._window)
 
 
 def fitting(radar: Radar) -> bytes:

@@ -35,7 +35,8 @@ class Ticks:
         self._bus, self._fold = bus, fold
         self._by_subject: dict[str, list[Watch]] = {}
         self._wanted: set[Watch] = set()
-        self._prices: dict[InstrumentName, float] = {}
+        self._prices: dict[InstrumentName, tuple[int, float]] = {}
+        """Instrument → time and price of its newest trade, while it is read."""
         self._last_id: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._wire: Wire | None = None
@@ -50,6 +51,9 @@ class Ticks:
             for name in (watch.a, watch.b):
                 subject = self._bus.subjects.trade(name.venue, name.symbol)
                 self._by_subject.setdefault(subject, []).append(watch)
+        names = {name for watch in watches for name in (watch.a, watch.b)}
+        self._prices = {name: one for name, one in self._prices.items() if name in names}
+        self._last_id = {text: one for text, one in self._last_id.items() if text in self._by_subject}
         self._changed.set()
 
     async def run(self) -> None:
@@ -99,7 +103,7 @@ class Ticks:
         row = _last_market_row(batch)
         if row is None:
             return
-        self._prices[InstrumentName(batch.symbol, batch.venue)] = batch.price[row]
+        self._prices[InstrumentName(batch.symbol, batch.venue)] = batch.ts_ns[row], batch.price[row]
         for watch in self._by_subject.get(message.subject, ()):
             self._send(watch, batch.ts_ns[row])
 
@@ -107,17 +111,18 @@ class Ticks:
         pair = self._fold.pairs.get(watch)
         if pair is None or self._wire is None:
             return
-        prices: list[float] = []
-        for name, series in ((watch.a, pair.a), (watch.b, pair.b)):
-            price = self._prices.get(name)
-            if price is None:
-                if not len(series):
-                    return
-                price = series.close[-1]
-            prices.append(price)
-        start_ns = bar_start_ns(ts_ns, timeframe_ns(watch.timeframe))
+        length_ns = timeframe_ns(watch.timeframe)
+        start_ns = bar_start_ns(ts_ns, length_ns)
         if start_ns <= pair.last_ns:
             return  # the bar is complete already: its figures are out
+        prices: list[float] = []
+        for name, series in ((watch.a, pair.a), (watch.b, pair.b)):
+            traded_ns, price = self._prices.get(name, (-1, 0.0))
+            if len(series) and traded_ns < series.ts_ns[-1] + length_ns:
+                price = series.close[-1]  # of a later trade, or of the same one
+            elif traded_ns < 0:
+                return
+            prices.append(price)
         signal = pair.provisional(start_ns, *prices)
         self._wire.publish(self._bus.subjects.pair_tick(watch.timeframe, watch.a, watch.b), encode(signal))
         metrics.ticks.inc()

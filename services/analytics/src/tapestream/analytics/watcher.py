@@ -117,6 +117,7 @@ class Watcher:
                 emit([self._fold.output(newest)])
             await asyncio.sleep(0)  # each takes a moment: others have their turn in between
         self._tell(wanted)
+        await self._warm_up_radar()
 
     def _tell(self, wanted: dict[Watch, bool]) -> None:
         metrics.watches.set(len(wanted))
@@ -160,22 +161,36 @@ class Watcher:
 
     async def _warm_up(self, watch: Watch, *, may_begin: bool) -> None:
         """Fill both series from history as far back as the watch needs; a failure is tried again."""
-        rows = depth(watch)
         for name in (watch.a, watch.b):
-            key = (name, watch.timeframe)
-            if self._warm.get(key, 0) >= rows:
-                continue
-            series = self._fold.series_of(*key)
-            if not len(series) and not may_begin:
-                continue
-            end_ns = series.ts_ns[-1] if len(series) else None
-            try:
-                async with asyncio.timeout(WARM_UP_TIMEOUT_S):
-                    found = await self._history.recorded(name, watch.timeframe, rows, end_ns=end_ns)
-            except (HistoryAwayError, TimeoutError) as error:
-                if key not in self._warm:
-                    log.warning("warm_up_waits", watch=watch.text, error=str(error) or "no answer in time")
-                    self._warm[key] = 0
-                continue
-            self._fold.fill(name, watch.timeframe, *found, rows)
-            self._warm[key] = rows
+            await self._warm_up_series(name, watch.timeframe, depth(watch), may_begin=may_begin)
+
+    async def _warm_up_radar(self) -> None:
+        """Fill what the radar looks at; where history is away, all of it is tried again later."""
+        for timeframe in self._settings.radar_timeframes:
+            for name in self.streamed:
+                if not await self._warm_up_series(name, timeframe, self._settings.radar_bars, may_begin=True):
+                    return
+
+    async def _warm_up_series(
+        self, name: InstrumentName, timeframe: str, rows: int, *, may_begin: bool
+    ) -> bool:
+        """Fill a series from history; False where history is away."""
+        key = (name, timeframe)
+        if self._warm.get(key, 0) >= rows:
+            return True
+        series = self._fold.series_of(*key)
+        if not len(series) and not may_begin:
+            return True
+        end_ns = series.ts_ns[-1] if len(series) else None
+        try:
+            async with asyncio.timeout(WARM_UP_TIMEOUT_S):
+                found = await self._history.recorded(name, timeframe, rows, end_ns=end_ns)
+        except (HistoryAwayError, TimeoutError) as error:
+            if key not in self._warm:
+                why = str(error) or "no answer in time"
+                log.warning("warm_up_waits", series=f"{name}/{timeframe}", error=why)
+                self._warm[key] = 0
+            return False
+        self._fold.fill(name, timeframe, *found, rows)
+        self._warm[key] = rows
+        return True

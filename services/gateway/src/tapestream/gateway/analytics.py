@@ -8,12 +8,12 @@ import nats.errors
 
 from tapestream.common.contracts.instruments import InstrumentName, pair_text, parse_pair
 from tapestream.common.contracts.messages import Message, decoder, encode
+from tapestream.common.contracts.pair_limits import METHODS, method_named
 from tapestream.common.contracts.pair_queries import AdfReply, PairReply, RadarReply
 from tapestream.gateway.gateway import Gateway
 from tapestream.gateway.problems import ProblemError
 
 TIMEOUT_S = 10.0
-METHODS = ("ols", "huber", "theil-sen", "kalman", "tls")
 _FIELDS = {"a": "pair", "b": "pair", "timeframe": "tf", "end_ns": "end"}
 _BAD_REQUEST = {"tf", "method", "window"}
 """Fields that seed 3 answers with 400; others are 422."""
@@ -76,9 +76,8 @@ def known_method(gateway: Gateway, text: str | None) -> str:
     """The method of a name in any case. Raises ProblemError (400)."""
     if text is None or not text.strip():
         return gateway.settings.default_regression
-    plain = text.strip().lower().replace("_", "-").replace(" ", "-")
-    plain = "theil-sen" if plain == "theilsen" else plain
-    if plain not in METHODS:
+    plain = method_named(text)
+    if plain is None:
         allowed = ", ".join(METHODS)
         raise ProblemError(
             400, f"method {text[:64]!r} is not known", field="method", value=text, allowed=allowed

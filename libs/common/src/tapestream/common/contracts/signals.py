@@ -87,6 +87,7 @@ class Radar(Message, frozen=True, kw_only=True):
 
     timeframe: str
     window: int
+    """Bars of correlation and z-score."""
     ts_ns: int
     """Start of the newest bar that it saw."""
     pairs: int

@@ -9,8 +9,8 @@ import numpy as np
 
 from tapestream.analytics.core.pair import number
 from tapestream.analytics.core.series import Float64, Int64
-from tapestream.analytics.core.watch import LARGEST_WINDOW
 from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.pair_limits import LARGEST_WINDOW, largest_window, most_rows
 from tapestream.common.contracts.pair_queries import (
     MOST_ROWS,
     AdfFigures,
@@ -73,21 +73,26 @@ def understood(request: PairRequest | AdfRequest, default_venue: str, built: lis
     if all(length % timeframe_ns(one) for one in built):
         allowed = f"{', '.join(built)}, or a multiple of one of them that divides a day"
         raise RefusedError("timeframe", f"timeframe {request.timeframe!r}: {allowed}")
-    if not LEAST_WINDOW <= request.window <= LARGEST_WINDOW:
-        raise RefusedError("window", f"window {request.window}: {LEAST_WINDOW} to {LARGEST_WINDOW} bars")
     try:
         method = Method.parse(request.method)
     except ValueError as error:
         raise RefusedError("method", str(error)) from None
+    fits = len(names) == 2
+    largest = largest_window(method.value) if fits else LARGEST_WINDOW
+    if not LEAST_WINDOW <= request.window <= largest:
+        what = f" with {method.value}" if fits else ""
+        raise RefusedError("window", f"window {request.window}: {LEAST_WINDOW} to {largest} bars{what}")
     if isinstance(request, PairRequest):
-        _check_rows(request)
+        _check_rows(request, method)
     other = names[1] if len(names) == 2 else None
     return Asked(names[0], other, request.timeframe, request.window, method, request.intercept)
 
 
-def _check_rows(request: PairRequest) -> None:
-    if not 1 <= request.limit <= MOST_ROWS:
-        raise RefusedError("limit", f"limit {request.limit}: 1 to {MOST_ROWS} rows")
+def _check_rows(request: PairRequest, method: Method) -> None:
+    most = most_rows(method.value, request.window, MOST_ROWS)
+    if not 1 <= request.limit <= most:
+        what = f" of a window of {request.window} bars with {method.value}" if most < MOST_ROWS else ""
+        raise RefusedError("limit", f"limit {request.limit}: 1 to {most} rows{what}")
     if request.start_ns is not None and request.end_ns is not None and request.end_ns <= request.start_ns:
         raise RefusedError("end_ns", "the period ends before it starts")
 

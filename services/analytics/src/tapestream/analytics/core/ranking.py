@@ -17,15 +17,15 @@ SHORTEST_HALF_LIFE, LONGEST_HALF_LIFE = 1.0, 100.0
 """Bars: a spread that is back within one bar is noise, one that takes a hundred ties up money."""
 
 
-def ranked(names: list[str], closes: npt.NDArray[np.float64], bars: int) -> list[RadarRow]:
-    """Every pair of ``names`` scored over the last ``bars`` of their ``closes`` [names, bars], NaN where
-    there is no bar, and put in order.
+def ranked(names: list[str], closes: npt.NDArray[np.float64], window: int) -> list[RadarRow]:
+    """Every pair of ``names`` scored over their ``closes`` [names, bars], NaN where there is no bar, and
+    put in order. Correlation and z-score are over the last ``window`` bars that both have.
 
     Rule: pairs that are cointegrated at 5 % come before those that are not. Among either, in order:
     the half-life lies between 1 and 100 bars; the smaller p-value of the cointegration test; the larger
     absolute correlation; the larger absolute z-score. A figure that is undefined counts as the worst.
     """
-    scores = radar_scores(closes, bars)
+    scores = radar_scores(closes, window)
     pvalue = np.nan_to_num(scores.pvalue, nan=math.inf)
     tradable = (scores.half_life >= SHORTEST_HALF_LIFE) & (scores.half_life <= LONGEST_HALF_LIFE)
     order = np.lexsort(

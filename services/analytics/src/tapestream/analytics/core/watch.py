@@ -6,10 +6,9 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.pair_limits import largest_watched_window
 from tapestream.common.contracts.signals import PairWatch
 from tapestream.quant.pairs import Method
-
-LARGEST_WINDOW = 10_000
 
 
 class Watch(NamedTuple):
@@ -38,6 +37,8 @@ def read_watch(wish: PairWatch, default_venue: str, built: Collection[str]) -> W
         raise ValueError(f"{a} with itself: two different instruments make a pair")
     if wish.timeframe not in built:
         raise ValueError(f"timeframe {wish.timeframe!r}: bars are built for {', '.join(built)} only")
-    if not 2 <= wish.window <= LARGEST_WINDOW:
-        raise ValueError(f"window {wish.window}: 2 to {LARGEST_WINDOW} bars")
-    return Watch(a, b, wish.timeframe, wish.window, Method.parse(wish.method))
+    method = Method.parse(wish.method)
+    largest = largest_watched_window(method.value)
+    if not 2 <= wish.window <= largest:
+        raise ValueError(f"window {wish.window}: 2 to {largest} bars with {method.value}")
+    return Watch(a, b, wish.timeframe, wish.window, method)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from tapestream.common.contracts.instruments import InstrumentName, parse_pair
+from tapestream.common.contracts.pair_limits import METHODS, largest_watched_window, method_named
 from tapestream.common.contracts.timeframes import timeframe_ns
 
 ACTIONS = ("subscribe", "unsubscribe", "ping")
@@ -38,9 +39,7 @@ _BY_ARGUMENT = {"jobs", "job_updates"}
 SIGNALS_KIND, PROVISIONAL = "signals", "provisional"
 """Kinds of channels with figures of complete bars, and of the running one."""
 _SIGNALS = {"signals", "trading_signals"}
-METHODS = ("ols", "huber", "theil-sen", "kalman", "tls")
 _MAX_TEXT = 200
-_LARGEST_WINDOW = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,16 +285,18 @@ class Reader:
         for name in names:
             if not self.is_known(name):
                 return [Fault(where, text, self.known_text(), f"symbol {str(name)!r} is not known")]
-        window = message.get("window", self.window)
-        if not _is_count(window) or not 2 <= window <= _LARGEST_WINDOW:
-            return [Fault("window", _shown(window), f"2 to {_LARGEST_WINDOW} bars", "this is no window")]
-        method = message.get("method", self.method)
-        if not isinstance(method, str) or method.lower() not in METHODS:
-            return [Fault("method", _shown(method), ", ".join(METHODS), "this method is not known")]
+        said = message.get("method", self.method)
+        method = method_named(said) if isinstance(said, str) else None
+        if method is None:
+            return [Fault("method", _shown(said), ", ".join(METHODS), "this method is not known")]
+        window, largest = message.get("window", self.window), largest_watched_window(method)
+        if not _is_count(window) or not 2 <= window <= largest:
+            allowed = f"2 to {largest} bars with {method}"
+            return [Fault("window", _shown(window), allowed, "this is no window")]
         on_tick = message.get("on_tick", False)
         if not isinstance(on_tick, bool):
             return [Fault("on_tick", _shown(on_tick), "true or false", "this is neither")]
-        source = SignalSource(str(names[0]), str(names[1]), timeframe, window, method.lower())
+        source = SignalSource(str(names[0]), str(names[1]), timeframe, window, method)
         found = Channel(SIGNALS_KIND, text, source.text, frame_type=_frame_type(kind))
         if not on_tick:
             return [found]

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.pair_limits import LARGEST_WINDOW, METHODS
 from tapestream.common.contracts.pair_queries import (
     MOST_ROWS,
     AdfReply,
@@ -18,7 +19,7 @@ from tapestream.common.contracts.pair_queries import (
     RadarReply,
     RadarRequest,
 )
-from tapestream.gateway.analytics import METHODS, ask, known_method, known_pair, shown_pair
+from tapestream.gateway.analytics import ask, known_method, known_pair, shown_pair
 from tapestream.gateway.core.pair_views import adf_values, interpretation, series
 from tapestream.gateway.core.times import iso_utc
 from tapestream.gateway.gateway import TheGateway
@@ -136,7 +137,7 @@ class RadarAnswer(BaseModel):
     """Every pair of the streamed instruments, ranked, the most tradable first."""
 
     timeframe: str
-    window: int | None = Field(description="Bars that were looked at")
+    window: int | None = Field(description="Bars of correlation and z-score; tests are over RADAR_BARS")
     ts: str | None = Field(description="Start of the newest bar; null before the first radar")
     pairs: int = Field(description="How many pairs were scored")
     items: list[RadarItem]
@@ -159,7 +160,7 @@ async def pair_analytics(
     request = pair_request(gateway, pair, tf, window, method, start, end)
     request = msgspec.structs.replace(request, intercept=intercept, limit=limit)
     a, b = known_pair(gateway, pair)
-    values = {"pair": pair, "tf": tf, "window": window, "method": method}
+    values = {"pair": pair, "tf": tf, "window": window, "method": method, "limit": limit}
     reply = await ask(gateway, "pair", request, PairReply, values)
     times = [iso_utc(ts_ns) for ts_ns in reply.ts_ns]
     body = {
@@ -296,7 +297,7 @@ def _window(gateway: TheGateway, window: int | None) -> int:
         return gateway.settings.default_rolling_window
     if not 2 <= window < 1 << 31:
         detail = f"window {window} is too {'short' if window < 2 else 'long'}"
-        raise ProblemError(400, detail, field="window", value=window, allowed="2 to 10000 bars")
+        raise ProblemError(400, detail, field="window", value=window, allowed=f"2 to {LARGEST_WINDOW} bars")
     return window
 
 
