@@ -104,6 +104,7 @@ async def _run(context: ProcessContext, settings: AlertsSettings, bus: Bus, engi
 
     async def recover(since: datetime | None, _: set[str]) -> None:
         fold.evaluator.install(await recorded_firings(bus, since))
+        await rules.warm_again()
 
     consumer = StatefulConsumer(
         bus,
