@@ -93,7 +93,10 @@ class Rules:
                 faults = Faults()
                 changes = plain(given, faults)
                 faults.check()
-                given = merged(to_body(stored.spec), changes, self._bounds.metrics)
+                before = to_body(stored.spec)
+                if body.get("expires_at", "") is None:
+                    before["expires_at"] = None
+                given = merged(before, changes, self._bounds.metrics)
             spec = read_rule(given, self._bounds)
             changed = await self._store.update(rule_id, stored.version, spec)
             return None if changed is None else await self._changed(changed)
