@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tapestream.alerts.masking import masked
 from tapestream.common.contracts.alerts import AlertCreate, AlertHistoryQuery
 from tapestream.common.supervisor.ports import free_port
 from tests.integration.alerts.rig import Rig
@@ -85,7 +86,7 @@ async def test_a_dead_one_delays_nobody_and_gets_its_own_when_it_is_back(rig: Ri
             return len(hook.requests) == 6
 
         await rig.eventually("both ways to the living one, three times each", delivered)
-        waiting = (await _states(rig))[f"http://127.0.0.1:{dead_port}/***"]
+        waiting = (await _states(rig))[masked(f"http://127.0.0.1:{dead_port}/hook/token")]
         assert waiting == ["waiting"] * 3
         rig.kill()
         await rig.start(ALERT_WEBHOOK_SECRET=SECRET, ALERT_DELIVERY_LONGEST_WAIT_S="0.2")

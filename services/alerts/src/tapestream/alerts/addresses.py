@@ -16,11 +16,18 @@ from collections.abc import Iterator
 from typing import Any
 
 FORBIDDEN = "addresses that are not public are forbidden: ALERT_WEBHOOK_PRIVATE=true allows them"
+UNGUARDED = ("syslog", "rsyslog", "growl")
+"""Schemes of libraries that look names up past us, or that write to this very host."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class ForbiddenAddressError(OSError):
     """The host has an address that is not public."""
+
+
+def is_unguarded(url: str) -> bool:
+    """Whether a URL is of a service whose addresses cannot be checked."""
+    return url.partition(":")[0].strip().lower() in UNGUARDED
 
 
 def is_public(address: str) -> bool:

@@ -21,7 +21,7 @@ from tapestream.alerts.fold import AlertsFold
 from tapestream.alerts.instruments import Instruments
 from tapestream.alerts.projection import EventWriter
 from tapestream.alerts.recovery import recorded_firings
-from tapestream.alerts.registry import all_metrics
+from tapestream.alerts.registry import all_metrics, load_channels
 from tapestream.alerts.requests import Requests
 from tapestream.alerts.rules import Rules
 from tapestream.alerts.settings import AlertsSettings
@@ -53,6 +53,7 @@ async def main(context: ProcessContext, settings: AlertsSettings) -> None:
     bus = await context.connect_bus()
     await provision(bus, settings.stream_store_bytes)
     await asyncio.to_thread(migrate, url)
+    await asyncio.to_thread(load_channels)
     async with await _alone(context, url):
         if not context.stopping.is_set():
             engine = make_engine(url, "tapestream alerts")
@@ -103,6 +104,7 @@ async def _run(context: ProcessContext, settings: AlertsSettings, bus: Bus, engi
 
     async def recover(since: datetime | None, _: set[str]) -> None:
         fold.evaluator.install(await recorded_firings(bus, since))
+        await rules.warm_again()
 
     consumer = StatefulConsumer(
         bus,

@@ -127,6 +127,10 @@ class Deliveries:
         except DeliveryError as error:
             log.warning("delivery_failed", channel=masked(url), error=str(error), attempt=row.attempts + 1)
             return error
+        except Exception as error:  # noqa: BLE001 - whatever one URL does, its task must wait before it tries again
+            name = type(error).__name__  # its text may hold the URL
+            log.warning("delivery_failed", channel=masked(url), error=name, attempt=row.attempts + 1)
+            return DeliveryError(name, is_final=isinstance(error, ValueError))
         finally:
             figures.DELIVERIES.labels(channel.name, outcome).inc()
         return None

@@ -23,6 +23,11 @@ def all_channels() -> tuple[Channel, ...]:
     return tuple(load_plugin(channels, name).CHANNEL for name in plugin_names(channels))
 
 
+def load_channels() -> None:
+    """Make them ready: the first use of some blocks for half a second, so not while requests are served."""
+    channel_of("nobody://")
+
+
 def channel_of(url: str) -> Channel | None:
     """The first that takes a URL."""
     return next((one for one in all_channels() if one.takes(url)), None)

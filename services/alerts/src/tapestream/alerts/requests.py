@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tapestream.alerts.backtest import BackTest
 from tapestream.alerts.core.faults import Faults, RuleError
+from tapestream.alerts.pages import fitting
 from tapestream.alerts.rules import Rules
 from tapestream.alerts.store import Store
 from tapestream.common.bus.connection import Bus
@@ -81,7 +82,16 @@ class Requests:
         except Exception:
             log.exception("request_crashed", subject=message.subject)
             answer = reply(error="an error of the alerts service; its log knows more")  # type: ignore[call-arg]
-        await message.respond(encode(answer))
+        data = encode(answer)
+        if len(data) > self._most_bytes:
+            log.error("answer_too_long", subject=message.subject, bytes=len(data))
+            data = encode(reply(error="the answer is too long for one message"))  # type: ignore[call-arg]
+        await message.respond(data)
+
+    @property
+    def _most_bytes(self) -> int:
+        """How long an answer may be."""
+        return self._bus.nc.max_payload
 
     # --- verbs
 
@@ -118,7 +128,8 @@ class Requests:
             ]
             total = len(rules)
             rules = [one for one in rules if one.id > asked.after_id]
-        return AlertListReply(rules=rules[: asked.limit], has_more=len(rules) > asked.limit, total=total)
+        page = fitting(rules[: asked.limit], self._most_bytes)
+        return AlertListReply(rules=page, has_more=len(rules) > len(page), total=total)
 
     async def _history(self, asked: AlertHistoryQuery) -> AlertHistoryReply:
         if asked.rule_id and not _is_id(asked.rule_id):
@@ -127,7 +138,8 @@ class Requests:
         # a rule that was deleted keeps its history
         if asked.rule_id and not total and await self._store.rule(asked.rule_id) is None:
             return AlertHistoryReply(not_found=True)
-        return AlertHistoryReply(events=events, has_more=has_more, total=total)
+        page = fitting(events, self._most_bytes)
+        return AlertHistoryReply(events=page, has_more=has_more or len(page) < len(events), total=total)
 
     async def _test(self, asked: AlertTest) -> AlertTestReply:
         if asked.id:
@@ -137,7 +149,15 @@ class Requests:
             spec = stored.spec
         else:
             spec = self._rules.spec_of(asked.rule)
-        return await self._back_test.run(self._rules.rule_of(spec), asked.start_ns, asked.end_ns, asked.limit)
+        rule = self._rules.rule_of(spec)
+        found = await self._back_test.run(rule, asked.start_ns, asked.end_ns, asked.limit)
+        listed = fitting(found.firings, self._most_bytes)
+        if len(listed) == len(found.firings):
+            return found
+        told = f"only the first {len(listed)} of {found.count} firings are listed: more do not fit into an answer"
+        return msgspec.structs.replace(
+            found, firings=listed, truncated=True, warnings=[*found.warnings, told]
+        )
 
 
 def _is_id(number: int) -> bool:

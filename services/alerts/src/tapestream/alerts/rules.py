@@ -35,6 +35,7 @@ _CLOSES = """
     FROM bars b JOIN instruments i ON i.id = b.instrument_id
     WHERE i.venue = :venue AND i.symbol = :symbol AND b.timeframe = :timeframe ORDER BY b.ts DESC LIMIT :limit
 """
+WARM_AGAIN_S = 1.0
 SPARE_BARS = 500
 """Bars of the past that are read beyond what a rule needs: after a restart, bars are read again."""
 
@@ -92,7 +93,10 @@ class Rules:
                 faults = Faults()
                 changes = plain(given, faults)
                 faults.check()
-                given = merged(to_body(stored.spec), changes, self._bounds.metrics)
+                before = to_body(stored.spec)
+                if body.get("expires_at", "") is None:
+                    before["expires_at"] = None
+                given = merged(before, changes, self._bounds.metrics)
             spec = read_rule(given, self._bounds)
             changed = await self._store.update(rule_id, stored.version, spec)
             return None if changed is None else await self._changed(changed)
@@ -117,6 +121,23 @@ class Rules:
             return
         rule = self.rule_of(stored.spec, stored.id, stored.version, stored.since_ns)
         self._evaluator.put(rule)
+        try:
+            await self._warm_rule(rule)
+        except (SQLAlchemyError, OSError) as error:  # it fires as soon as enough bars have come
+            log.warning("rule_not_warmed", rule=rule.id, error=type(error).__name__)
+
+    async def warm_again(self) -> None:
+        """Give the past to rules that have lost it: a snapshot replaces what they were given before."""
+        for machine in list(self._evaluator.machines.values()):
+            while True:
+                try:
+                    await self._warm_rule(machine.rule)
+                    break
+                except (SQLAlchemyError, OSError) as error:
+                    log.warning("rule_not_warmed", rule=machine.rule.id, error=type(error).__name__)
+                    await asyncio.sleep(WARM_AGAIN_S)
+
+    async def _warm_rule(self, rule: Rule) -> None:
         for of, timeframe, bars in list(self._evaluator.lacking(rule)):
             await self._warm(of, timeframe, bars)
 

@@ -19,9 +19,10 @@ from tapestream.common.contracts.alerts import (
     RuleSpec,
 )
 
-_RULE = """SELECT id, version, spec::text, since_ns, (extract(epoch FROM created_at) * 1000000)::int8 * 1000,
+_COLUMNS = """id, version, spec::text, since_ns, (extract(epoch FROM created_at) * 1000000)::int8 * 1000,
     trigger_count, version_count, coalesce((extract(epoch FROM last_triggered) * 1000000)::int8 * 1000, 0),
-    last_value FROM alert_rules"""
+    last_value"""
+_RULE = f"SELECT {_COLUMNS} FROM alert_rules"  # noqa: S608 - our own words
 _EVENTS = """SELECT id, rule_id, version, ordinal, name, message, severity, ts_ns, metric, instruments, op,
     actual_value, threshold_value, conditions::text FROM alert_events"""
 _DELIVERIES = """SELECT event_id, url, state, attempts, last_error,
@@ -66,14 +67,14 @@ class Store:
 
     async def create(self, spec: RuleSpec) -> StoredRule:
         """A new rule, which counts from now on."""
-        query = """INSERT INTO alert_rules (version, name, spec, since_ns, created_at, trigger_count, version_count)
-            VALUES (1, :name, cast(:spec AS jsonb), :now, now(), 0, 0) RETURNING id"""
+        query = f"""INSERT INTO alert_rules (version, name, spec, since_ns, created_at, trigger_count, version_count)
+            VALUES (1, :name, cast(:spec AS jsonb), :now, now(), 0, 0) RETURNING {_COLUMNS}"""  # noqa: S608
         return await self._written(query, spec, {})
 
     async def update(self, rule_id: int, version: int, spec: RuleSpec) -> StoredRule | None:
         """Change a rule, which begins anew; None where it is gone, or another version than expected."""
-        query = """UPDATE alert_rules SET version = version + 1, name = :name, spec = cast(:spec AS jsonb),
-            since_ns = :now, version_count = 0 WHERE id = :id AND version = :version RETURNING id"""
+        query = f"""UPDATE alert_rules SET version = version + 1, name = :name, spec = cast(:spec AS jsonb),
+            since_ns = :now, version_count = 0 WHERE id = :id AND version = :version RETURNING {_COLUMNS}"""  # noqa: S608
         return await self._written(query, spec, {"id": rule_id, "version": version})
 
     async def delete(self, rule_id: int) -> bool:
@@ -112,10 +113,7 @@ class Store:
 
     async def _rules(self, query: str, values: dict[str, Any]) -> list[StoredRule]:
         async with self.engine.connect() as connection:
-            rows = (await connection.execute(sa.text(query), values)).all()
-        return [
-            StoredRule(row[0], row[1], msgspec.json.decode(row[2], type=RuleSpec), *row[3:]) for row in rows
-        ]
+            return [_stored(row) for row in await connection.execute(sa.text(query), values)]
 
     async def _written(self, query: str, spec: RuleSpec, values: dict[str, Any]) -> Any:
         values |= {
@@ -124,8 +122,8 @@ class Store:
             "now": time.time_ns(),
         }
         async with self.engine.begin() as connection:
-            found = (await connection.execute(sa.text(query), values)).scalar()
-        return None if found is None else await self.rule(found)
+            row = (await connection.execute(sa.text(query), values)).first()
+            return None if row is None else _stored(row)
 
     # --- history
 
@@ -183,3 +181,7 @@ class Store:
             for row in rows[: query.limit]
         ]
         return events, len(rows) > query.limit, total
+
+
+def _stored(row: Any) -> StoredRule:
+    return StoredRule(row[0], row[1], msgspec.json.decode(row[2], type=RuleSpec), *row[3:])

@@ -21,6 +21,9 @@ from tapestream.gateway.schemas import Page
 Severity = Literal["info", "warning", "critical"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
+Duration = Annotated[str, Field(max_length=64)] | Number
+MOST_UNKNOWN, MOST_CHARACTERS = 25, 100
+"""Unknown fields that are passed on to be refused by name, and how much of each."""
 _DURATION = "30s, 5m, 1.5h, or a number of seconds"
 
 
@@ -65,10 +68,10 @@ class ChangeBody(ConditionBody):
     match: Literal["all", "any"] | None = Field(
         None, description="all (the default) or any of the conditions"
     )
-    for_: str | Number | None = Field(
+    for_: Duration | None = Field(
         None, alias="for", description=f"How long it must hold, in event time: {_DURATION}"
     )
-    cooldown: str | Number | None = Field(None, description=f"Shortest time between firings: {_DURATION}")
+    cooldown: Duration | None = Field(None, description=f"Shortest time between firings: {_DURATION}")
     severity: Severity | None = Field(None, description="warning where left out")
     message: str | None = Field(
         None,
@@ -235,21 +238,36 @@ class TestedAlert(BaseModel):
 
 def sent(body: ChangeBody) -> dict[str, Any]:
     """The fields that a client has written. What we do not know is named, for the answer that refuses it."""
-    values = body.model_dump(by_alias=True, exclude_unset=True)
-    unknown = body.model_extra or {}
-    values |= {key: _plain(value) for key, value in unknown.items()}
-    for written, one in zip(values.get("conditions") or (), body.conditions or (), strict=True):
-        written |= {key: _plain(value) for key, value in (one.model_extra or {}).items()}
-    return values
+    values = body.model_dump(
+        by_alias=True, exclude_unset=True, exclude=set(body.model_extra or ()) | {"conditions"}
+    )
+    if "conditions" in body.model_fields_set:
+        values["conditions"] = body.conditions and [_condition_sent(one) for one in body.conditions]
+    return values | _unknown(body)
+
+
+def _condition_sent(one: ConditionBody) -> dict[str, Any]:
+    return one.model_dump(exclude_unset=True, exclude=set(one.model_extra or ())) | _unknown(one)
+
+
+def _unknown(body: ConditionBody) -> dict[str, Any]:
+    """Fields that are not of the schema, short enough for any message."""
+    extra = list((body.model_extra or {}).items())[:MOST_UNKNOWN]
+    return {_short(key): _plain(value) for key, value in extra}
 
 
 def _plain(value: Any) -> Any:
     """A value that fits any message."""
-    if value is None or isinstance(value, (bool, str)):
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (int, float)) and abs(value) < 1 << 53:
         return value
-    return repr(value)[:200]
+    return _short(value if isinstance(value, str) else repr(value))
+
+
+def _short(text: str) -> str:
+    """The beginning of a text, without halves of surrogate pairs."""
+    return text[:MOST_CHARACTERS].encode("utf-8", "replace").decode()
 
 
 def _condition(one: ConditionSpec, venue: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 import apprise
 from apprise import NotifyType
 
-from tapestream.alerts.addresses import only_public
+from tapestream.alerts.addresses import FORBIDDEN, is_unguarded, only_public
 from tapestream.alerts.channel import Delivery, DeliveryError, SendOptions
 
 _threads = ThreadPoolExecutor(64, "apprise")
@@ -20,7 +20,18 @@ _TYPES = {"info": NotifyType.INFO, "warning": NotifyType.WARNING, "critical": No
 
 @lru_cache(maxsize=256)
 def _instance(url: str) -> apprise.NotifyBase | None:
-    return apprise.Apprise.instantiate(url, suppress_exceptions=True)  # type: ignore[return-value]
+    service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    if not isinstance(service, apprise.NotifyBase):
+        return None
+    # a URL may ask for more (rto=, cto=): a thread must not hang for longer than the usual time
+    usual = apprise.NotifyBase
+    service.socket_connect_timeout = _at_most(service.socket_connect_timeout, usual.socket_connect_timeout)
+    service.socket_read_timeout = _at_most(service.socket_read_timeout, usual.socket_read_timeout)
+    return service
+
+
+def _at_most(asked_s: float | None, usual_s: float) -> float:
+    return min(asked_s, usual_s) if asked_s and asked_s > 0 else usual_s
 
 
 class AppriseChannel:
@@ -30,6 +41,8 @@ class AppriseChannel:
         return _instance(url) is not None
 
     async def send(self, delivery: Delivery, options: SendOptions) -> None:
+        if not options.allow_private and is_unguarded(delivery.url):
+            raise DeliveryError(FORBIDDEN, is_final=True)
         try:
             async with asyncio.timeout(options.timeout_s):
                 loop = asyncio.get_running_loop()

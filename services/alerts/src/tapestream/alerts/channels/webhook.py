@@ -7,9 +7,12 @@ same at each try. Redirects are not followed: they would lead past the check of 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import ssl
 import time
+from functools import cache
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,27 +33,50 @@ class WebhookChannel:
             return False
 
     async def send(self, delivery: Delivery, options: SendOptions) -> None:
-        parts = urlsplit(delivery.url)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        body = payload(delivery)
         try:
-            address = await resolve(host, port, allow_private=options.allow_private)
-            url = httpx.URL(delivery.url).copy_with(host=address)
-            headers = _headers(delivery, body, options.secret) | {"Host": parts.netloc.rpartition("@")[2]}
-            async with httpx.AsyncClient(
-                timeout=options.timeout_s, follow_redirects=False, trust_env=False
-            ) as client:
-                answer = await client.post(
-                    url, content=body, headers=headers, extensions={"sni_hostname": host}
-                )
+            async with asyncio.timeout(options.timeout_s):
+                status = await _post(delivery, options)
         except ForbiddenAddressError as error:
             raise DeliveryError(str(error), is_final=True) from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except TimeoutError:
+            raise DeliveryError(f"no answer within {options.timeout_s:g} s") from None
+        except (httpx.InvalidURL, ValueError) as error:
+            raise DeliveryError(type(error).__name__, is_final=True) from None
+        except (httpx.HTTPError, OSError) as error:
             raise DeliveryError(type(error).__name__) from None  # its text may hold the URL
-        if answer.is_redirect:
-            raise DeliveryError(f"answered {answer.status_code}: redirects are not followed")
-        if not answer.is_success:
-            raise DeliveryError(f"answered {answer.status_code}")
+        if 300 <= status < 400:
+            raise DeliveryError(f"answered {status}: redirects are not followed")
+        if not 200 <= status < 300:
+            raise DeliveryError(f"answered {status}")
+
+
+async def _post(delivery: Delivery, options: SendOptions) -> int:
+    """Status of the answer; its body is not read."""
+    url = httpx.URL(delivery.url)
+    host = url.raw_host.decode("ascii")
+    port = url.port or (443 if url.scheme == "https" else 80)
+    address = await resolve(host, port, allow_private=options.allow_private)
+    body = payload(delivery)
+    headers = _headers(delivery, body, options.secret) | {"Host": url.netloc.decode("ascii")}
+    async with (
+        httpx.AsyncClient(
+            timeout=options.timeout_s, follow_redirects=False, trust_env=False, verify=_tls()
+        ) as client,
+        client.stream(
+            "POST",
+            url.copy_with(host=address),
+            content=body,
+            headers=headers,
+            extensions={"sni_hostname": host},
+        ) as answer,
+    ):
+        return answer.status_code
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the authorities blocks for many milliseconds: once for all."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def payload(delivery: Delivery) -> bytes:

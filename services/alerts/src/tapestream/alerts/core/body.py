@@ -76,6 +76,8 @@ def plain(body: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for key, value in body.items():
         name = ALIASES.get(key, key)
+        if key == "active" and body.get("enabled") is not None:
+            continue  # an answer tells both, and they differ where a rule has expired
         if name in given and given[name] != value and key not in ANSWERED:
             faults.add(key, value, f"the same as {name}, or only one of them", f"{key} contradicts {name}")
         elif name in RULE_FIELDS or name in CONDITION_FIELDS:

@@ -67,6 +67,7 @@ class Evaluator:
         machine = self.machines.pop(rule_id, None)
         if machine is None:
             return
+        self._timers.forget(machine)
         for prices in self._prices.values():
             prices.remove(machine)
         for source in machine.sources:

@@ -8,6 +8,9 @@ from typing import Any
 
 from tapestream.common.contracts.alerts import Fault
 
+MOST_FAULTS = 100
+"""That are told at once."""
+
 
 class RuleError(Exception):
     """A request that cannot be done, with all its faults."""
@@ -24,7 +27,8 @@ class Faults:
         self.found: list[Fault] = []
 
     def add(self, field: str, value: object, allowed: str, detail: str) -> None:
-        self.found.append(Fault(field=field, value=shown(value), allowed=allowed, detail=detail))
+        if len(self.found) < MOST_FAULTS:
+            self.found.append(Fault(field=shown(field), value=shown(value), allowed=allowed, detail=detail))
 
     def check(self) -> None:
         """Raise RuleError where anything was wrong."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -39,7 +40,7 @@ def fired_message(
         metric=one.metric,
         of=one.of,
         op=one.op,
-        actual_value=value,
+        actual_value=_finite(value),
         threshold_value=one.value,
         conditions=[
             FiredCondition(
@@ -47,7 +48,7 @@ def fired_message(
                 of=each.of,
                 op=each.op,
                 threshold_value=each.value,
-                actual_value=found.value,
+                actual_value=_finite(found.value),
                 holds=found.holds,
             )
             for each, found in zip(spec.conditions, states, strict=True)
@@ -55,6 +56,11 @@ def fired_message(
         cause=dict(positions),
         state=state,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no number without end."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _text(machine: Machine, one: ConditionSpec, value: float | None, at_ns: int) -> str:
