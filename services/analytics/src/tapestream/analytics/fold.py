@@ -10,6 +10,7 @@ import numpy.typing as npt
 import structlog
 
 from tapestream.analytics.core.pair import Pair, SavedPair, depth
+from tapestream.analytics.core.rows import Joined
 from tapestream.analytics.core.series import Change, Saved, Series
 from tapestream.analytics.core.watch import Watch
 from tapestream.common.bus.fold import Incoming, Output
@@ -100,10 +101,10 @@ class PairsFold:
 
     # --- what is watched
 
-    def watch(self, watch: Watch, first_ns: int = -1) -> PairSignal | None:
+    def watch(self, watch: Watch, first_ns: int = -1, older: Joined | None = None) -> PairSignal | None:
         """Begin with a pair, as the snapshot left it or else warmed up with what its series hold.
 
-        What the snapshot lacks publishes nothing of bars that start before ``first_ns``. Returns its newest figures where they are not known to have been published.
+        ``older`` are recorded rows from before these. What the snapshot lacks publishes nothing of bars that start before ``first_ns``. Returns its newest figures where they are not known to have been published.
         """
         a, b = (self.series_of(name, watch.timeframe) for name in (watch.a, watch.b))
         for series in (a, b):
@@ -111,6 +112,8 @@ class PairsFold:
         pair = Pair(watch, a, b)
         saved = self._saved.pop(watch.text, None)
         if not (saved and _restored(pair, saved)):
+            if older is not None:
+                pair.take_older(older)
             pair.warm_up()
             pair.first_ns = first_ns
         self.pairs[watch] = pair

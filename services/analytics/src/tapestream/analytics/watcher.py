@@ -8,10 +8,13 @@ from datetime import datetime
 from itertools import combinations
 
 import nats.errors
+import numpy as np
 import structlog
 
 from tapestream.analytics import metrics
 from tapestream.analytics.core.pair import depth
+from tapestream.analytics.core.rows import Joined
+from tapestream.analytics.core.series import join, joined
 from tapestream.analytics.core.watch import Watch, read_watch
 from tapestream.analytics.fold import PairsFold
 from tapestream.analytics.history import BarHistory, HistoryAwayError
@@ -30,6 +33,9 @@ log = structlog.get_logger(__name__)
 REFRESH_S = 0.5
 """Asking whether a bucket has changed needs no bookkeeping across reconnects."""
 WARM_UP_TIMEOUT_S = 5.0
+MOST_WARM_UP = 100_000
+"""Bars of a leg that are read at most to find those that it has in common with the other one."""
+_FOREVER = (1 << 63) - 1
 
 
 class Watcher:
@@ -51,6 +57,8 @@ class Watcher:
         self._instruments: list[Instrument] = []
         self._warm: dict[tuple[InstrumentName, str], int] = {}
         """Series → bars that history was asked for already."""
+        self._deep: set[Watch] = set()
+        """Those whose rows reach as far back as they need, or as there is history."""
         self._refused: set[str] = set()
 
     @property
@@ -76,7 +84,7 @@ class Watcher:
                 # only behind what the snapshot holds: the stream brings the rest
                 await self._warm_up(watch, may_begin=False)
                 first_ns = self._fold.first_published(watch, written)
-            self._fold.watch(watch, first_ns)
+            self._fold.watch(watch, first_ns, await self._older(watch))
         self._fold.settle()
         self._tell(wanted)
 
@@ -108,11 +116,15 @@ class Watcher:
         wanted = self._wanted()
         for watch in [watch for watch in self._fold.pairs if watch not in wanted]:
             self._fold.unwatch(watch)
+            self._deep.discard(watch)
         for watch in sorted(wanted, key=lambda one: one.text):
             await self._warm_up(watch, may_begin=True)
-            if watch in self._fold.pairs:
+            older, pair = await self._older(watch), self._fold.pairs.get(watch)
+            if pair is not None:
+                if older is not None:
+                    pair.take_older(older)
                 continue
-            newest = self._fold.watch(watch)
+            newest = self._fold.watch(watch, older=older)
             if newest is not None:
                 emit([self._fold.output(newest)])
             await asyncio.sleep(0)  # each takes a moment: others have their turn in between
@@ -163,6 +175,36 @@ class Watcher:
         """Fill both series from history as far back as the watch needs; a failure is tried again."""
         for name in (watch.a, watch.b):
             await self._warm_up_series(name, watch.timeframe, depth(watch), may_begin=may_begin)
+
+    async def _older(self, watch: Watch) -> Joined | None:
+        """Recorded rows of a pair that is short of them because its legs have few bars in common.
+
+        None where it is not, and where history is away: then it is tried again.
+        """
+        names = (watch.a, watch.b)
+        if watch in self._deep or any(self._warm.get((name, watch.timeframe), 0) <= 0 for name in names):
+            return None
+        a, b = (self._fold.series_of(name, watch.timeframe) for name in names)
+        pair = self._fold.pairs.get(watch)
+        need, limit = 2 * watch.window - 1, 2 * depth(watch)
+        kept = joined(a, b, need, _FOREVER)[0] if pair is None else pair.rows.part(need, _FOREVER)[0]
+        before_ns = int(kept[0]) if len(kept) else _FOREVER
+        found: Joined | None = None
+        while len(kept) < need:
+            try:
+                async with asyncio.timeout(WARM_UP_TIMEOUT_S):
+                    legs = [await self._history.recorded(name, watch.timeframe, limit) for name in names]
+            except (HistoryAwayError, TimeoutError) as error:
+                log.debug("warm_up_waits", watch=watch.text, error=str(error))
+                return None
+            found = join(*legs)
+            shorter = max(legs, key=lambda leg: leg[0][0] if len(leg[0]) else _FOREVER)
+            count = len(kept) + int(np.searchsorted(found[0], before_ns))
+            if count >= need or len(shorter[0]) < limit or limit >= MOST_WARM_UP:
+                break
+            limit *= 2
+        self._deep.add(watch)
+        return found if found is not None and len(found[0]) else None
 
     async def _warm_up_radar(self) -> None:
         """Fill what the radar looks at; where history is away, all of it is tried again later."""

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tapestream.analytics.core.series import Series, joined
+from tapestream.analytics.core.rows import Joined, Rows
+from tapestream.analytics.core.series import Saved, Series, joined
 from tapestream.analytics.core.watch import Watch
 from tapestream.common.contracts.signals import PairSignal
 from tapestream.quant.pairs import REASONS, Method, PairPoint, PairStream, Reason, pair_series
 from tapestream.quant.stationarity import adf, half_life
 
 KEPT_REVISIONS = 1_000
+RECURSIVE_ROWS = 600
+"""Rows that a filter is made anew from at least: it forgets slowly."""
+NO_ROWS = Saved(b"", b"", b"")
 
 
 class SavedPair(msgspec.Struct):
@@ -25,6 +29,7 @@ class SavedPair(msgspec.Struct):
     is_outdated: bool
     dropped: tuple[int, int]
     first_ns: int = -1
+    rows: Saved = NO_ROWS
 
 
 @dataclass(slots=True)
@@ -35,6 +40,8 @@ class Pair:
     a: Series
     b: Series
     stream: PairStream = field(init=False)
+    rows: Rows = field(init=False)
+    """What the state follows from, and the tests of the newest window."""
     last_ns: int = -1
     """Start of the newest bar that was taken in."""
     revisions: dict[int, int] = field(default_factory=dict)
@@ -49,11 +56,8 @@ class Pair:
 
     def __post_init__(self) -> None:
         self.stream = PairStream(self.watch.window, self.watch.method)
-
-    @property
-    def rows_needed(self) -> int:
-        """Joined bars that the state follows from; a filter that forgets slowly takes all there are."""
-        return max(len(self.a), len(self.b)) if self.watch.method is Method.KALMAN else depth(self.watch)
+        is_recursive = self.watch.method is Method.KALMAN
+        self.rows = Rows(max(depth(self.watch), RECURSIVE_ROWS if is_recursive else 0))
 
     def saved(self) -> SavedPair:
         return SavedPair(
@@ -63,6 +67,7 @@ class Pair:
             self.is_outdated,
             (self.dropped_a, self.dropped_b),
             self.first_ns,
+            self.rows.saved(self.a, self.b),
         )
 
     def restore(self, saved: SavedPair) -> None:
@@ -71,27 +76,40 @@ class Pair:
         self.last_ns, self.revisions = saved.last_ns, saved.revisions
         self.is_outdated, self.first_ns = saved.is_outdated, saved.first_ns
         self.dropped_a, self.dropped_b = saved.dropped
+        self.rows.restore(saved.rows)
+        self.rows.follow(self.a, self.b, self.last_ns)
 
     def warm_up(self) -> None:
         """Take in all that both series hold, as if it had come bar by bar."""
-        newest = joined(self.a, self.b, 1, _FOREVER)[0]
-        self.last_ns = int(newest[-1]) if len(newest) else -1
+        known = [*joined(self.a, self.b, 1, _FOREVER)[0].tolist(), *self.rows.ts_ns[-1:]]
+        self.last_ns = max(known, default=-1)
         self._make_anew()
+
+    def take_older(self, older: Joined) -> None:
+        """Take in recorded rows that are older than what both series hold."""
+        self.rows.prepend(older)
+        self.is_outdated = True
 
     def on_bar(self, ts_ns: int, *, revised: bool) -> PairSignal | None:
         """A bar that one leg got; figures where the other one has it, too, and they are due."""
         y, x = self.a.close_at(ts_ns), self.b.close_at(ts_ns)
         if y is None or x is None:
-            return None
+            kept = self.rows.at(ts_ns)
+            if kept is None:
+                return None
+            y, x = (kept[0] if y is None else y), (kept[1] if x is None else x)
         if ts_ns > self.last_ns:
             if self.is_outdated:
                 self._make_anew()
             self.dropped_a += self.a.count_between(self.last_ns, ts_ns) if self.last_ns >= 0 else 0
             self.dropped_b += self.b.count_between(self.last_ns, ts_ns) if self.last_ns >= 0 else 0
             self.last_ns = ts_ns
+            self.rows.put(ts_ns, y, x)
             point = self.stream.update(y, x)
             return self._signal(ts_ns, y, x, point, 0) if ts_ns >= self.first_ns else None
         self.is_outdated = True
+        self.rows.put(ts_ns, y, x)
+        self.rows.follow(self.a, self.b, self.last_ns)
         if ts_ns < self.first_ns or not self._in_window(ts_ns):
             return None
         if revised:
@@ -113,19 +131,20 @@ class Pair:
     # --- inside
 
     def _in_window(self, ts_ns: int) -> bool:
-        ts, _, _ = joined(self.a, self.b, self.watch.window, self.last_ns)
+        ts, _, _ = self.rows.part(self.watch.window, self.last_ns)
         return bool(len(ts)) and ts_ns >= int(ts[0])
 
     def _make_anew(self) -> None:
         self.stream = PairStream(self.watch.window, self.watch.method)
         if self.last_ns >= 0:
-            _, ys, xs = joined(self.a, self.b, self.rows_needed, self.last_ns)
+            self.rows.follow(self.a, self.b, self.last_ns)
+            _, ys, xs = self.rows.part(None, self.last_ns)
             for y, x in zip(ys.tolist(), xs.tolist(), strict=True):
                 self.stream.update(y, x)
         self.is_outdated = False
 
     def _figures_at(self, ts_ns: int) -> PairSignal:
-        _, ys, xs = joined(self.a, self.b, self.rows_needed, ts_ns)
+        _, ys, xs = self.rows.part(None, ts_ns)
         found = pair_series(ys, xs, self.watch.window, self.watch.method)
         point = PairPoint(
             float(found.hedge_ratio[-1]),
@@ -142,7 +161,7 @@ class Pair:
         statistic = pvalue = half = None
         reason = point.reason
         if math.isfinite(point.hedge_ratio):
-            _, ys, xs = joined(self.a, self.b, self.watch.window, ts_ns)
+            _, ys, xs = self.rows.part(self.watch.window, ts_ns)
             spread = ys - point.hedge_ratio * xs
             test, life = adf(spread), half_life(spread)
             statistic, pvalue, half = number(test.statistic), number(test.pvalue), number(life.value)
