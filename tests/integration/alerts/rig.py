@@ -130,6 +130,12 @@ class Rig:
                     subject = self.subjects.bar(bar.timeframe, bar.venue, bar.symbol)
                     self.feeder.bars.put(subject, bar.ts_ns, encode(bar))
 
+    def publish_late(self, trade: Event, price: float) -> None:
+        """A trade that comes when its hole was declared already."""
+        batch = trade_batch([(*trade[:4], price, *trade[5:])])
+        subject = self.subjects.backfill(batch.venue, batch.symbol)
+        self.feeder.market.put(subject, time.time_ns(), encode(batch))
+
     async def record(self, events: Sequence[Event]) -> None:
         """Write trades and bars as the recorder does."""
         async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:

@@ -74,6 +74,9 @@ async def test_killed_at_random_points_nothing_repeats_and_nothing_is_lost(rig: 
         step = rng.randrange(50, 700)
         rig.publish(events[at : at + step])
         at += step
+        late = [event for event in events[max(0, at - 50) : at] if event[0] == "trade"]
+        for trade in rng.sample(late, min(3, len(late))):  # nobody is told of what comes too late
+            rig.publish_late(trade, trade[4] * rng.choice([0.5, 2]))
         if rng.random() < 0.5:
             await rig.feeder.drained()
         if rng.random() < 0.6:
