@@ -91,6 +91,8 @@ async def _run(context: ProcessContext, settings: AlertsSettings, bus: Bus, engi
         is_known=instruments.is_known,
         known_text=instruments.known_text,
         channel_fault=check.fault,
+        window=settings.default_rolling_window,
+        method=settings.default_regression,
     )
     watches = Watches(bus)
     rules = Rules(store, fold.evaluator, instruments, bounds, watches, settings.alert_max_rules)
