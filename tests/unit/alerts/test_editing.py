@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,6 +57,26 @@ async def _patched(spec: RuleSpec, change: dict[str, Any]) -> RuleSpec:
     changing: Awaitable[Any] = rules.update(1, change, whole=False)
     await changing
     return kept[0]
+
+
+async def test_a_radar_that_nobody_makes_is_refused() -> None:
+    async def fault(timeframe: str) -> str | None:
+        return None if timeframe == "1m" else f"timeframe {timeframe!r} has no radar; there are: 1m"
+
+    nothing: Any = None
+    rules = Rules(nothing, Evaluator(lambda _: None), nothing, BOUNDS, nothing, 1, fault)
+    body = {"metric": "radar_rank", "pair": "A-B", "op": "<", "value": 3}
+    with pytest.raises(RuleError) as caught:
+        await rules.create(body | {"timeframe": "1s"})
+    assert [(one.field, one.allowed) for one in caught.value.faults] == [("conditions.0.timeframe", "1m")]
+    await rules._check_radars(read_rule(body | {"timeframe": "1m"}, BOUNDS))
+
+
+def test_pairs_take_the_usual_window_and_method_of_the_settings() -> None:
+    bounds = replace(BOUNDS, window=90, method="huber")
+    body = {"metric": "zscore", "pair": "A-B", "op": ">", "value": 2}
+    one = read_rule(body, bounds).conditions[0]
+    assert (one.window, one.method) == (90, "huber")
 
 
 async def test_null_takes_the_expiry_away() -> None:

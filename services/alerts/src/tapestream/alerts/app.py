@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from datetime import datetime
+from functools import partial
 
 import nats.errors
 import structlog
@@ -13,6 +14,7 @@ from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tapestream.alerts import figures
+from tapestream.alerts.alone import watch_lock
 from tapestream.alerts.backtest import BackTest
 from tapestream.alerts.channel import SendOptions
 from tapestream.alerts.core.body import Bounds
@@ -20,6 +22,7 @@ from tapestream.alerts.deliveries import Deliveries
 from tapestream.alerts.fold import AlertsFold
 from tapestream.alerts.instruments import Instruments
 from tapestream.alerts.projection import EventWriter
+from tapestream.alerts.radars import radar_fault
 from tapestream.alerts.recovery import recorded_firings
 from tapestream.alerts.registry import all_metrics, load_channels
 from tapestream.alerts.requests import Requests
@@ -54,11 +57,13 @@ async def main(context: ProcessContext, settings: AlertsSettings) -> None:
     await provision(bus, settings.stream_store_bytes)
     await asyncio.to_thread(migrate, url)
     await asyncio.to_thread(load_channels)
-    async with await _alone(context, url):
+    async with await _alone(context, url) as connection:
         if not context.stopping.is_set():
+            context.spawn(watch_lock(connection), "lock")
             engine = make_engine(url, "tapestream alerts")
             await _run(context, settings, bus, engine)
             await engine.dispose()
+            await context.cancel_tasks("lock")
     await bus.close()
 
 
@@ -91,9 +96,19 @@ async def _run(context: ProcessContext, settings: AlertsSettings, bus: Bus, engi
         is_known=instruments.is_known,
         known_text=instruments.known_text,
         channel_fault=check.fault,
+        window=settings.default_rolling_window,
+        method=settings.default_regression,
     )
     watches = Watches(bus)
-    rules = Rules(store, fold.evaluator, instruments, bounds, watches, settings.alert_max_rules)
+    rules = Rules(
+        store,
+        fold.evaluator,
+        instruments,
+        bounds,
+        watches,
+        settings.alert_max_rules,
+        partial(radar_fault, bus),
+    )
     begin = await rules.load()
 
     publisher = ResumingPublisher(

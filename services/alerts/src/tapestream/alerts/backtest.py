@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -13,6 +16,8 @@ from tapestream.alerts.core.metric import Source
 from tapestream.alerts.history import ALWAYS, BarFeed, Feed, SignalFeed, TradeFeed, has_signals, instrument_id
 from tapestream.common.contracts.alerts import AlertFired, AlertTestReply, WouldFire
 
+LONGEST_S = 100.0
+"""With the wait for others; who asks waits for two minutes."""
 TURN = 1000
 """Events that are evaluated before the live rules have their turn."""
 
@@ -20,8 +25,8 @@ TURN = 1000
 class BackTest:
     """Asks the tables of the recorder and of analytics."""
 
-    def __init__(self, engine: AsyncEngine, most_events: int) -> None:
-        self._engine, self._most_events = engine, most_events
+    def __init__(self, engine: AsyncEngine, most_events: int, longest_s: float = LONGEST_S) -> None:
+        self._engine, self._most_events, self._longest_s = engine, most_events, longest_s
         self._one_at_a_time = asyncio.Lock()
 
     async def run(self, rule: Rule, start_ns: int, end_ns: int, limit: int) -> AlertTestReply:
@@ -38,13 +43,30 @@ class BackTest:
 
         evaluator = Evaluator(on_fired)
         evaluator.put(rule)
-        async with self._one_at_a_time, self._engine.connect() as connection:
-            feeds = await _feeds(connection, rule, evaluator, start_ns, end_ns)
-            for venue in {venue_of(one.of) for one in rule.spec.conditions}:
-                evaluator.on_clock(venue, start_ns, ALWAYS)
-            events, reached_ns = await _feed_all(feeds, evaluator, end_ns, self._most_events)
-        for venue in {venue_of(one.of) for one in rule.spec.conditions}:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._longest_s
+        feeds: dict[str, Feed] = {}
+        run = _Run(self._most_events, start_ns)
+        venues = {venue_of(one.of) for one in rule.spec.conditions}
+        with contextlib.suppress(TimeoutError):
+            async with (
+                asyncio.timeout_at(deadline),
+                self._one_at_a_time,
+                self._engine.connect() as connection,
+            ):
+                feeds = await _feeds(connection, rule, evaluator, start_ns, end_ns)
+                for venue in venues:
+                    evaluator.on_clock(venue, start_ns, ALWAYS)
+                await run.feed_all(list(feeds.values()), evaluator, end_ns)
+        events, reached_ns, is_late = run.events, run.reached_ns, clock() >= deadline
+        for venue in venues:
             evaluator.on_clock(venue, reached_ns, ALWAYS)
+        warnings = _warnings(events, count, limit, self._most_events, len(feeds))
+        if is_late and not run.is_done:
+            told = f"after {self._longest_s:g} s it was stopped: take a shorter period, or try again later"
+            warnings = [told, *_unlisted(count, limit)]
+        elif events:
+            warnings += _silent(rule, feeds)
         return AlertTestReply(
             firings=[
                 WouldFire(
@@ -59,9 +81,9 @@ class BackTest:
             ],
             count=count,
             events=events,
-            truncated=events >= self._most_events or count > limit,
+            truncated=not run.is_done or events >= self._most_events or count > limit,
             evaluated_to_ns=reached_ns,
-            warnings=_warnings(events, count, limit, self._most_events, len(feeds)),
+            warnings=warnings,
         )
 
 
@@ -77,8 +99,8 @@ def _check(rule: Rule) -> None:
 
 async def _feeds(
     connection: AsyncConnection, rule: Rule, evaluator: Evaluator, start_ns: int, end_ns: int
-) -> list[Feed]:
-    """What the rule listens to, each once."""
+) -> dict[str, Feed]:
+    """What the rule listens to, each once: source → feed."""
     found: dict[str, Feed] = {}
     for metric, one in zip(rule.metrics, rule.spec.conditions, strict=True):
         key = source_key(metric, one)
@@ -97,30 +119,56 @@ async def _feeds(
             evaluator.warm(one.of, one.timeframe, await feed.closes_before(most) if most else ())
         else:
             found[key] = TradeFeed(connection, number, one.of, start_ns, end_ns)
-    return list(found.values())
+    return found
 
 
-async def _feed_all(feeds: list[Feed], evaluator: Evaluator, end_ns: int, most: int) -> tuple[int, int]:
-    """Show the events to the evaluator in the order of their times; returns how many, and up to when.
+class _Run:
+    """How far a back-test has come."""
 
-    Where times are equal bars and signals, which tell of the time before, come ahead of trades.
-    """
-    events, reached_ns = 0, end_ns
-    for feed in feeds:
-        await feed.fill()
-    while left := [feed for feed in feeds if feed.head is not None]:
-        left.sort(key=lambda feed: feed.head or (0, 0))
-        first = left[0]
-        assert first.head is not None
-        if events >= most:
-            reached_ns = first.head[0]
-            break
-        until = left[1].head if len(left) > 1 else None
-        events += first.take(evaluator, until, min(TURN, most - events))
-        if first.head is None:
-            await first.fill()
-        await asyncio.sleep(0)
-    return events, reached_ns
+    def __init__(self, most_events: int, start_ns: int) -> None:
+        self._most_events = most_events
+        self.events = 0
+        self.reached_ns = start_ns
+        self.is_done = False
+
+    async def feed_all(self, feeds: list[Feed], evaluator: Evaluator, end_ns: int) -> None:
+        """Show the events to the evaluator in the order of their times.
+
+        Where times are equal bars and signals, which tell of the time before, come ahead of trades.
+        """
+        for feed in feeds:
+            await feed.fill()
+        while left := [feed for feed in feeds if feed.head is not None]:
+            left.sort(key=lambda feed: feed.head or (0, 0))
+            first = left[0]
+            assert first.head is not None
+            if self.events >= self._most_events:
+                self.reached_ns = first.head[0]
+                self.is_done = True
+                return
+            until = left[1].head if len(left) > 1 else None
+            self.events += first.take(evaluator, until, min(TURN, self._most_events - self.events))
+            self.reached_ns = max(self.reached_ns, first.last_ns or 0)
+            if first.head is None:
+                await first.fill()
+            await asyncio.sleep(0)
+        self.is_done = True
+        if end_ns <= time.time_ns():  # nobody knows what will not happen after the newest event
+            self.reached_ns = end_ns
+
+
+def _silent(rule: Rule, feeds: Mapping[str, Feed]) -> list[str]:
+    """Conditions of which nothing is stored."""
+    found: list[str] = []
+    for place, (metric, one) in enumerate(zip(rule.metrics, rule.spec.conditions, strict=True)):
+        feed = feeds.get(source_key(metric, one))
+        if feed is None or feed.last_ns is None:
+            found.append(f"conditions.{place}: nothing is stored of {metric.name} of {one.of} in this period")
+    return found
+
+
+def _unlisted(count: int, limit: int) -> list[str]:
+    return [f"only the first {limit} of {count} firings are listed"] if count > limit else []
 
 
 def _warnings(events: int, count: int, limit: int, most: int, feeds: int) -> list[str]:
@@ -131,6 +179,4 @@ def _warnings(events: int, count: int, limit: int, most: int, feeds: int) -> lis
         found.append(
             f"only the first {most} events were evaluated (ALERT_TEST_EVENTS): take a shorter period"
         )
-    if count > limit:
-        found.append(f"only the first {limit} of {count} firings are listed")
-    return found
+    return found + _unlisted(count, limit)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tapestream.alerts.core.evaluator import Evaluator
 from tapestream.common.contracts.alerts import ConditionSpec
 from tapestream.common.contracts.instruments import InstrumentName
-from tapestream.common.contracts.messages import Bar, TradeBatch, TradeKind
+from tapestream.common.contracts.messages import Bar, BarSource, TradeBatch, TradeKind
 from tapestream.common.contracts.signals import PairSignal
 from tapestream.common.contracts.timeframes import timeframe_ns
 
@@ -23,8 +23,8 @@ _PERIOD = """ts >= to_timestamp(0) + :start_us * interval '1 microsecond'
     AND ts < to_timestamp(0) + :end_us * interval '1 microsecond'"""
 _TRADES = f"""SELECT id, {_NS} AS ts_ns, price, kind FROM trades
     WHERE instrument_id = :instrument AND id > :after AND {_PERIOD} ORDER BY id LIMIT {PAGE}"""  # noqa: S608
-_BARS = f"""SELECT {_NS} AS ts_ns, open, high, low, close, volume FROM bars
-    WHERE instrument_id = :instrument AND timeframe = :timeframe AND source = 'trades' AND {_PERIOD}
+_BARS = f"""SELECT {_NS} AS ts_ns, open, high, low, close, volume, source FROM bars
+    WHERE instrument_id = :instrument AND timeframe = :timeframe AND {_PERIOD}
     ORDER BY ts LIMIT {PAGE}"""  # noqa: S608
 _SIGNALS = f"""SELECT {_NS} AS ts_ns, price_a, price_b, hedge_ratio, intercept, spread, zscore, correlation,
     adf_statistic, adf_pvalue, half_life_bars FROM signals
@@ -44,6 +44,8 @@ class Feed(Protocol):
 
     head: Head | None
     """Of the next event; None where :meth:`fill` has not found one."""
+    last_ns: int | None
+    """Time of the last event that was taken; None before the first."""
 
     async def fill(self) -> None:
         """Read the next page."""
@@ -80,6 +82,7 @@ class _Paged:
         self._rows: list[Any] = []
         self._at = 0
         self.head: Head | None = None
+        self.last_ns: int | None = None
 
     async def fill(self) -> None:
         self._rows = list((await self._connection.execute(sa.text(self._query), self._values)).all())
@@ -95,7 +98,10 @@ class _Paged:
                 break
             self._at += 1
             self._look()
-        self._show(evaluator, self._rows[first : self._at])
+        taken = self._rows[first : self._at]
+        if taken:
+            self.last_ns = taken[-1].ts_ns + self._shift_ns
+        self._show(evaluator, taken)
         return self._at - first
 
     def _look(self) -> None:
@@ -141,7 +147,7 @@ class TradeFeed(_Paged):
 
 
 class BarFeed(_Paged):
-    """Complete bars that trades made, known at their end."""
+    """Complete bars, known at their end. Those that trades did not make count as closes of the past only."""
 
     def __init__(
         self, connection: AsyncConnection, number: int, one: ConditionSpec, start_ns: int, end_ns: int
@@ -180,6 +186,7 @@ class BarFeed(_Paged):
                 first_id=0,
                 last_id=0,
                 complete=True,
+                source=BarSource(row.source),
             )
             evaluator.on_bar(bar, ALWAYS)
 

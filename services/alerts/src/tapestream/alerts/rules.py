@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from tapestream.alerts.core.body import Bounds, plain, read_rule
 from tapestream.alerts.core.evaluator import Evaluator
 from tapestream.alerts.core.faults import Faults
 from tapestream.alerts.core.machine import Rule
+from tapestream.alerts.core.metric import Source
 from tapestream.alerts.core.shown import merged, to_body
 from tapestream.alerts.instruments import Instruments
 from tapestream.alerts.masking import masked, unmasked
@@ -51,9 +52,12 @@ class Rules:
         bounds: Bounds,
         watches: Watches,
         most: int,
+        radar_fault: Callable[[str], Awaitable[str | None]] | None = None,
     ) -> None:
+        """``radar_fault`` says why there is no radar of a timeframe."""
         self._store, self._evaluator, self._instruments = store, evaluator, instruments
         self._bounds, self._watches, self._most = bounds, watches, most
+        self._radar_fault = radar_fault
         self._changing = asyncio.Lock()
 
     async def load(self) -> datetime | None:
@@ -71,6 +75,7 @@ class Rules:
     async def create(self, body: Mapping[str, Any]) -> tuple[AlertRule, list[str]]:
         """A new rule, and what is to be said about it."""
         spec = read_rule(body, self._bounds)
+        await self._check_radars(spec)
         async with self._changing:
             if await self._store.count() >= self._most:
                 faults = Faults()
@@ -98,6 +103,7 @@ class Rules:
                     before["expires_at"] = None
                 given = merged(before, changes, self._bounds.metrics)
             spec = read_rule(given, self._bounds)
+            await self._check_radars(spec)
             changed = await self._store.update(rule_id, stored.version, spec)
             return None if changed is None else await self._changed(changed)
 
@@ -108,6 +114,17 @@ class Rules:
             self._evaluator.remove(rule_id)
             await self._declare()
             return found
+
+    async def _check_radars(self, spec: RuleSpec) -> None:
+        """Raise RuleError where a rule waits for a radar that nobody makes."""
+        faults, known = Faults(), all_metrics()
+        for place, one in enumerate(spec.conditions):
+            if known[one.metric].source is Source.RADAR and self._radar_fault is not None:
+                why = await self._radar_fault(one.timeframe)
+                if why is not None:
+                    allowed = why.partition(": ")[2] or "a timeframe of RADAR_TIMEFRAMES"
+                    faults.add(f"conditions.{place}.timeframe", one.timeframe, allowed, why)
+        faults.check()
 
     async def _changed(self, stored: StoredRule) -> tuple[AlertRule, list[str]]:
         await self._begin(stored)

@@ -47,6 +47,9 @@ class Bounds:
     known_text: Callable[[], str]
     channel_fault: Callable[[str], tuple[str, str] | None]
     """What is wrong with a channel's URL, and what is allowed; None where nothing is."""
+    window: int = 60
+    """Of pairs, where a rule does not say."""
+    method: str = "ols"
 
 
 def read_rule(body: Mapping[str, Any], bounds: Bounds) -> RuleSpec:
@@ -160,11 +163,11 @@ def _needed(
             case "bars":
                 found[key] = faults.count(given, key, 1, MOST_BARS, 1, where)
             case "window":
-                found[key] = faults.count(given, key, 2, MOST_WINDOW, 60, where)
+                found[key] = faults.count(given, key, 2, MOST_WINDOW, bounds.window, where)
             case _:
                 method = given.get(key)
                 lowered = given | {key: method.lower()} if isinstance(method, str) else given
-                found[key] = faults.choice(lowered, key, METHODS, "ols", where)
+                found[key] = faults.choice(lowered, key, METHODS, bounds.method, where)
     return found
 
 
