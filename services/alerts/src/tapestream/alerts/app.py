@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tapestream.alerts import figures
-from tapestream.alerts.alone import watch_lock
+from tapestream.alerts.alone import keep_lock
 from tapestream.alerts.backtest import BackTest
 from tapestream.alerts.channel import SendOptions
 from tapestream.alerts.core.body import Bounds
@@ -57,31 +57,36 @@ async def main(context: ProcessContext, settings: AlertsSettings) -> None:
     await provision(bus, settings.stream_store_bytes)
     await asyncio.to_thread(migrate, url)
     await asyncio.to_thread(load_channels)
-    async with await _alone(context, url) as connection:
-        if not context.stopping.is_set():
-            context.spawn(watch_lock(connection), "lock")
-            engine = make_engine(url, "tapestream alerts")
-            await _run(context, settings, bus, engine)
-            await engine.dispose()
-            await context.cancel_tasks("lock")
+    await _alone(context, url)
+    if not context.stopping.is_set():
+        engine = make_engine(url, "tapestream alerts")
+        await _run(context, settings, bus, engine)
+        await engine.dispose()
+    await context.cancel_tasks("lock")
     await bus.close()
 
 
-async def _alone(context: ProcessContext, url: str) -> AsyncConnection:
+async def _alone(context: ProcessContext, url: str) -> None:
     """Become the one process that evaluates: two would tell everything twice. Others stand by."""
 
     def waiting(problem: str) -> None:
         context.health.set("database", False, problem)
 
-    connection = await connect(url, "tapestream alerts", waiting=waiting)
+    async def reconnect() -> AsyncConnection:
+        return await connect(url, "tapestream alerts", waiting=waiting)
+
+    connection, take = await reconnect(), Projection("alerts", "rules").take
     context.health.set("database", True)
     told = False
-    while not context.stopping.is_set() and not await Projection("alerts", "rules").take(connection):
+    while not await take(connection):
+        if context.stopping.is_set():
+            await connection.close()
+            return
         if not told:
             log.info("standing_by", reason="another alerts process evaluates the rules")
             told = True
         await asyncio.sleep(STANDBY_S)
-    return connection
+    context.spawn(keep_lock(connection, reconnect, take), "lock")
 
 
 async def _run(context: ProcessContext, settings: AlertsSettings, bus: Bus, engine: AsyncEngine) -> None:
