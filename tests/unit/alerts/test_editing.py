@@ -110,3 +110,12 @@ def test_faults_are_told_only_so_many_at_once() -> None:
         read_rule(BODY | {f"{number}" + "y" * 1000: 1 for number in range(5000)}, BOUNDS)
     assert len(caught.value.faults) == MOST_FAULTS
     assert len(encode(caught.value.faults)) < 1 << 20
+
+
+def test_methods_are_read_as_elsewhere_and_bound_the_window() -> None:
+    pair = {"metric": "zscore", "pair": "A-B", "op": ">", "value": 2, "method": "Theil_Sen"}
+    assert read_rule(pair | {"window": 500}, BOUNDS).conditions[0].method == "theil-sen"
+    with pytest.raises(RuleError) as refused:
+        read_rule(pair | {"window": 501}, BOUNDS)
+    (fault,) = refused.value.faults
+    assert (fault.field, fault.value, fault.allowed) == ("window", 501, "a whole number from 2 to 500")

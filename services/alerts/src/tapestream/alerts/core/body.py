@@ -18,10 +18,10 @@ from tapestream.alerts.core.metric import Metric, Source
 from tapestream.alerts.core.template import WORDS, unknown_words
 from tapestream.common.contracts.alerts import ConditionSpec, RuleSpec
 from tapestream.common.contracts.instruments import InstrumentName
+from tapestream.common.contracts.pair_limits import METHODS, largest_watched_window, method_named
 
 SEVERITIES = ("info", "warning", "critical")
-METHODS = ("ols", "huber", "theil-sen", "kalman", "tls")
-MOST_CONDITIONS, MOST_CHANNELS, MOST_BARS, MOST_WINDOW = 20, 20, 10_000, 10_000
+MOST_CONDITIONS, MOST_CHANNELS, MOST_BARS = 20, 20, 10_000
 CONDITION_FIELDS = (
     "metric", "symbol", "pair", "op", "value", "hysteresis", "timeframe", "bars", "window", "method",
 )  # fmt: skip
@@ -151,7 +151,7 @@ def _needed(
 ) -> dict[str, Any]:
     """The fields that only some metrics have."""
     found: dict[str, Any] = {}
-    for key in ("timeframe", "bars", "window", "method"):
+    for key in ("timeframe", "bars", "method", "window"):
         if key not in metric.needs:
             if given.get(key):
                 faults.add(where + key, given[key], "left out", f"{metric.name} has no {key}")
@@ -162,12 +162,15 @@ def _needed(
                 found[key] = faults.choice(given, key, tuple(bounds.timeframes), usual, where)
             case "bars":
                 found[key] = faults.count(given, key, 1, MOST_BARS, 1, where)
-            case "window":
-                found[key] = faults.count(given, key, 2, MOST_WINDOW, bounds.window, where)
-            case _:
+            case "method":
                 method = given.get(key)
-                lowered = given | {key: method.lower()} if isinstance(method, str) else given
-                found[key] = faults.choice(lowered, key, METHODS, bounds.method, where)
+                named = method_named(method) if isinstance(method, str) else None
+                found[key] = faults.choice(
+                    given | ({key: named} if named else {}), key, METHODS, bounds.method, where
+                )
+            case _:
+                most = largest_watched_window(found["method"])
+                found[key] = faults.count(given, key, 2, most, bounds.window, where)
     return found
 
 
