@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.chaos import Schedule, assert_exact, generated_tape, play
-from tests.support.stack import running_stack
+from tests.support.stack import BESIDE_LIVE_DATA, running_stack
 
 SPEED = 28
 MUTANTS: dict[str, tuple[str, list[tuple[float, str, dict[str, Any]]]]] = {
@@ -28,7 +28,12 @@ def test_the_suite_fails_without_a_safeguard(tmp_path: Path, mutant: str | None)
     schedule.events = sorted((event for _, events in chosen for event in events), key=lambda event: event[0])
     instead = {} if mutant is None else {MUTANTS[mutant][0]: f"tests.support.mutants.{mutant}"}
     with running_stack(
-        tmp_path, instead=instead, TAPE=str(tape), SPEED=str(SPEED), WATCHDOG_S="1.5"
+        tmp_path,
+        without=BESIDE_LIVE_DATA,
+        instead=instead,
+        TAPE=str(tape),
+        SPEED=str(SPEED),
+        WATCHDOG_S="1.5",
     ) as stack:
         play(schedule, stack, tape, SPEED)
         if mutant is None:

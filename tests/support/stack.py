@@ -34,6 +34,9 @@ MODULES = {
 }
 
 
+BESIDE_LIVE_DATA = ("analytics", "alerts")
+"""Programs that live data does without: tests of it spare them where two cores have enough to do."""
+
 _PORTS = range(10_500, 31_500)
 _next_port = itertools.islice(itertools.cycle(_PORTS), os.getpid() * 997 % len(_PORTS), None)
 
