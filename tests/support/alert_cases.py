@@ -8,9 +8,12 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from tapestream.alerts.core.machine import Rule
 from tapestream.alerts.registry import all_metrics
 from tapestream.common.contracts.alerts import ConditionSpec, RuleSpec
+from tapestream.common.contracts.messages import Bar, TradeBatch
 from tests.support.tapes import SHARED
 
 TRADES = {
@@ -102,3 +105,32 @@ def random_condition(rng: random.Random, events: list[Event], metrics: Sequence[
 def rule_of(rule_id: int, spec: RuleSpec) -> Rule:
     known = all_metrics()
     return Rule(rule_id, 1, -1, spec, tuple(known[one.metric] for one in spec.conditions))
+
+
+def trade_batch(trades: Sequence[Event], recv_ns: int = 0) -> TradeBatch:
+    """Trades of a path as one message."""
+    symbol, _, venue = trades[0][1].partition("@")
+    kinds = [trade[5] for trade in trades]
+    return TradeBatch(
+        venue=venue,
+        symbol=symbol,
+        recv_ns=recv_ns,
+        prev_id=-1,
+        id=[trade[2] for trade in trades],
+        ts_ns=[trade[3] for trade in trades],
+        price=[trade[4] for trade in trades],
+        qty=[1.0] * len(trades),
+        buyer_maker=[True] * len(trades),
+        kind=msgspec.UNSET if set(kinds) == {"MARKET"} else kinds,
+    )
+
+
+def bar_of(event: Event) -> Bar:
+    """A bar of a path as a message."""
+    _, of, timeframe, start_ns, open_, high, low, close, volume, rev = event
+    symbol, _, venue = of.partition("@")
+    return Bar(
+        venue=venue, symbol=symbol, timeframe=timeframe, ts_ns=start_ns, open=open_, high=high, low=low,
+        close=close, volume=volume, quote_volume=0, buy_volume=0, trades=1, first_id=1, last_id=1,
+        complete=True, rev=rev,
+    )  # fmt: skip

@@ -18,7 +18,7 @@ import psycopg
 
 from tapestream.common.bus.ordinals import read_now
 from tapestream.common.contracts.alerts import AlertFired
-from tapestream.common.contracts.messages import Bar, Clock, Message, TradeBatch, TradeKind, decoder, encode
+from tapestream.common.contracts.messages import Clock, Message, TradeKind, decoder, encode
 from tapestream.common.contracts.streams import ALERTS
 from tapestream.common.contracts.subjects import Subjects
 from tapestream.common.db.migrate import migrate
@@ -27,7 +27,7 @@ from tapestream.common.supervisor.embedded import EmbeddedNats, EmbeddedPostgres
 from tapestream.common.supervisor.ports import free_port
 from tests.integration.gateway.feeder import STORE_BYTES, Feeder
 from tests.integration.gateway.running import RunningGateway
-from tests.support.alert_cases import Event
+from tests.support.alert_cases import Event, bar_of, trade_batch
 
 DEADLINE_S = 60.0
 
@@ -118,7 +118,7 @@ class Rig:
         for event in events:
             match event[0]:
                 case "trade":
-                    batch = trade_batch([event])
+                    batch = trade_batch([event], time.time_ns())
                     self.feeder.market.put(
                         self.subjects.trade(batch.venue, batch.symbol), event[2], encode(batch)
                     )
@@ -132,7 +132,7 @@ class Rig:
 
     def publish_late(self, trade: Event, price: float) -> None:
         """A trade that comes when its hole was declared already."""
-        batch = trade_batch([(*trade[:4], price, *trade[5:])])
+        batch = trade_batch([(*trade[:4], price, *trade[5:])], time.time_ns())
         subject = self.subjects.backfill(batch.venue, batch.symbol)
         self.feeder.market.put(subject, time.time_ns(), encode(batch))
 
@@ -189,30 +189,3 @@ class Rig:
             assert time.monotonic() < deadline, f"not within {within_s} s: {what}\n{self.log[-2000:]}"
             await asyncio.sleep(0.02)
         return found
-
-
-def trade_batch(trades: Sequence[Event]) -> TradeBatch:
-    symbol, _, venue = trades[0][1].partition("@")
-    kinds = [trade[5] for trade in trades]
-    return TradeBatch(
-        venue=venue,
-        symbol=symbol,
-        recv_ns=time.time_ns(),
-        prev_id=-1,
-        id=[trade[2] for trade in trades],
-        ts_ns=[trade[3] for trade in trades],
-        price=[trade[4] for trade in trades],
-        qty=[1.0] * len(trades),
-        buyer_maker=[True] * len(trades),
-        kind=msgspec.UNSET if set(kinds) == {"MARKET"} else kinds,
-    )
-
-
-def bar_of(event: Event) -> Bar:
-    _, of, timeframe, start_ns, open_, high, low, close, volume, rev = event
-    symbol, _, venue = of.partition("@")
-    return Bar(
-        venue=venue, symbol=symbol, timeframe=timeframe, ts_ns=start_ns, open=open_, high=high, low=low,
-        close=close, volume=volume, quote_volume=0, buy_volume=0, trades=1, first_id=1, last_id=1,
-        complete=True, rev=rev,
-    )  # fmt: skip

@@ -9,9 +9,9 @@ import pytest
 
 from tapestream.alerts.core.evaluator import Evaluator
 from tapestream.common.contracts.alerts import AlertFired, RuleSpec
-from tapestream.common.contracts.messages import Bar, TradeBatch, decoder, encode
+from tapestream.common.contracts.messages import decoder, encode
 from tests import naive_alerts
-from tests.support.alert_cases import TRADES, Event, market, random_spec, rule_of
+from tests.support.alert_cases import TRADES, Event, bar_of, market, random_spec, rule_of, trade_batch
 from tests.support.tapes import need
 
 MARKET_METRICS = ("price", "price", "price", "staleness")
@@ -53,43 +53,16 @@ class Life:
             if event[0] == "clock":
                 self.evaluator.on_clock(event[1], event[2], 1)
             elif event[0] == "bar":
-                self.evaluator.on_bar(_bar(event), 1)
+                self.evaluator.on_bar(bar_of(event), 1)
             else:
                 end = at + 1
                 while (
                     end < len(events) and end - at < rng.choice([1, 3, 50]) and events[end][:2] == event[:2]
                 ):
                     end += 1
-                self.evaluator.on_trades(_batch(events[at:end]), 1)
+                self.evaluator.on_trades(trade_batch(events[at:end]), 1)
                 at = end - 1
             at += 1
-
-
-def _bar(event: Event) -> Bar:
-    _, of, timeframe, start_ns, open_, high, low, close, volume, rev = event
-    symbol, _, venue = of.partition("@")
-    return Bar(
-        venue=venue, symbol=symbol, timeframe=timeframe, ts_ns=start_ns, open=open_, high=high, low=low,
-        close=close, volume=volume, quote_volume=0, buy_volume=0, trades=1, first_id=1, last_id=1,
-        complete=True, rev=rev,
-    )  # fmt: skip
-
-
-def _batch(trades: list[Event]) -> TradeBatch:
-    symbol, _, venue = trades[0][1].partition("@")
-    kinds = [trade[5] for trade in trades]
-    return TradeBatch(
-        venue=venue,
-        symbol=symbol,
-        recv_ns=0,
-        prev_id=-1,
-        id=[trade[2] for trade in trades],
-        ts_ns=[trade[3] for trade in trades],
-        price=[trade[4] for trade in trades],
-        qty=[],
-        buyer_maker=[],
-        kind=msgspec.UNSET if set(kinds) == {"MARKET"} else kinds,
-    )
 
 
 def _rules(rng: random.Random, events: list[Event], metrics: tuple[str, ...]) -> dict[int, RuleSpec]:
